@@ -1,0 +1,1 @@
+"""MediaFM: from a film to its meaning, shot by shot."""

@@ -1,0 +1,261 @@
+"""The records of a catalogue: titles and their deliveries, suites, encoders, and the table of artifact kinds.
+
+Plain immutable values that turn into JSON and back. What they describe is computed in the rooms above.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+from mediafm_core.errors import PlanError
+from mediafm_core.identity import Fingerprint, TitleId, canonical_json
+
+
+class Modality(StrEnum):
+    """What a shot is perceived by."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    TEXT = "text"
+
+
+class Part(StrEnum):
+    """The parts of a delivery. Each has a content hash of its own, so that a change runs what hangs on it alone."""
+
+    MEDIA = "media"
+    CAPTIONS = "captions"
+    METADATA = "metadata"
+    SHOT_LIST = "shot_list"
+    EMBEDDINGS = "embeddings"
+    LABELS = "labels"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """One file of a delivery; its bytes are kept in the home under `sha256`."""
+
+    part: Part
+    name: str  # as delivered, e.g. captions.en.vtt
+    sha256: str
+    n_bytes: int
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "part": Part(record["part"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What title.json says about a title."""
+
+    name: str
+    synopsis: str = ""
+    tags: tuple[str, ...] = ()
+    year: int | None = None
+    attribution: str = ""
+    licence: str = ""
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "tags": tuple(record.get("tags", ()))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Title:
+    """A movie or an episode, with the delivery that is current for it."""
+
+    id: TitleId
+    delivered_as: str  # the folder or file name that arrived; unique in the catalogue
+    metadata: Metadata
+    files: tuple[DeliveredFile, ...]
+
+    def part_hash(self, part: Part) -> str | None:
+        """The content hash of one part: over its files' names and bytes; None where the part was not delivered."""
+        files = sorted((f.name, f.sha256) for f in self.files if f.part is part)
+        return hashlib.sha256(canonical_json(files).encode()).hexdigest() if files else None
+
+    def part_files(self, part: Part) -> tuple[DeliveredFile, ...]:
+        """The files of one part, by name."""
+        return tuple(sorted((f for f in self.files if f.part is part), key=lambda f: f.name))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(
+            id=record["id"],
+            delivered_as=record["delivered_as"],
+            metadata=Metadata.from_json(record["metadata"]),
+            files=tuple(DeliveredFile.from_json(f) for f in record["files"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A pretrained model as it is used: anything here that changes, changes what it produces."""
+
+    name: str  # e.g. efficientnet-lite0
+    weights_sha256: str
+    settings: Mapping[str, Any] = field(default_factory=dict)  # preprocessing, precision, thresholds: JSON values
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnimodalSpec:
+    """One unimodal encoder of a suite: an instrument, what it perceives, and the width of its vectors."""
+
+    modality: Modality
+    dims: int
+    instrument: Instrument
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(
+            modality=Modality(record["modality"]),
+            dims=record["dims"],
+            instrument=Instrument.from_json(record["instrument"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Three pinned unimodal encoders. Its id is its alias and a hash over the three."""
+
+    alias: str
+    video: UnimodalSpec
+    audio: UnimodalSpec
+    text: UnimodalSpec
+
+    @property
+    def id(self) -> str:
+        """The suite's name in partition keys, e.g. `embedded-1f0c2a9b`."""
+        body = canonical_json([asdict(self.video), asdict(self.audio), asdict(self.text)])
+        return f"{self.alias}-{hashlib.sha256(body.encode()).hexdigest()[:8]}"
+
+    @property
+    def dims(self) -> int:
+        """Width of the fused embedding: the sum of the three."""
+        return self.video.dims + self.audio.dims + self.text.dims
+
+    def spec(self, modality: Modality) -> UnimodalSpec:
+        """The unimodal encoder of one modality."""
+        return {Modality.VIDEO: self.video, Modality.AUDIO: self.audio, Modality.TEXT: self.text}[modality]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(
+            alias=record["alias"],
+            video=UnimodalSpec.from_json(record["video"]),
+            audio=UnimodalSpec.from_json(record["audio"]),
+            text=UnimodalSpec.from_json(record["text"]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusMember:
+    """One title of a frozen pre-training corpus, by the fingerprints of what the encoder reads of it."""
+
+    title: TitleId
+    fused: Fingerprint
+    metadata: Fingerprint
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSpec:
+    """One MediaFM encoder, bound to a suite: all that its weights depend on. Declared once, never changed."""
+
+    name: str
+    suite: str
+    corpus: tuple[CorpusMember, ...]
+    config: Mapping[str, Any]  # the model's and the trainer's configuration, as JSON
+    seed: int
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "corpus": tuple(CorpusMember.from_json(m) for m in record["corpus"])})
+
+
+class ArtifactKey(NamedTuple):
+    """The name of an artifact: its kind, its partition, and what it was made from."""
+
+    kind: str
+    partition: str
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactKind:
+    """A kind of artifact. Its name is the key of the asset that shows it."""
+
+    name: str
+    axes: tuple[str, ...]  # what a partition is made of, in alphabetical order
+    code_version: int  # bumped by hand whenever the output of the code changes; a golden-output test watches it
+    suffix: str  # of the object's file name
+
+
+_KINDS = (
+    ArtifactKind(name="deliveries", axes=("title",), code_version=1, suffix=".json"),
+    ArtifactKind(name="shots", axes=("title",), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="thumbnails", axes=("title",), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="timed_text", axes=("title",), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="video_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="audio_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="text_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="metadata_embedding", axes=("suite", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="fused_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="pretraining_corpus", axes=("encoder",), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="mediafm_encoder", axes=("encoder",), code_version=1, suffix=".safetensors"),
+    ArtifactKind(name="contextual_embeddings", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="snapshot", axes=(), code_version=1, suffix=".parquet"),
+)
+
+KINDS: Mapping[str, ArtifactKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
+"""Every kind of artifact, upstream before downstream."""
+
+UNPARTITIONED = ""
+"""The partition of a kind without axes."""
+
+_SEPARATOR = "|"
+
+
+def join_partition(**values: str) -> str:
+    """The partition key of the given axes, e.g. `suite=…, title=…` gives `suite|title`; axes go by alphabet."""
+    return _SEPARATOR.join(values[axis] for axis in sorted(values))
+
+
+def split_partition(kind: str, partition: str) -> dict[str, str]:
+    """The axes of a partition key.
+
+    Raises:
+        PlanError: the key has not as many parts as the kind has axes, or the kind is unknown.
+    """
+    if kind not in KINDS:
+        raise PlanError(
+            f"asset {kind!r}", found="no such asset", expected=f"one of {', '.join(KINDS)}", next_step="Check the name."
+        )
+    axes = KINDS[kind].axes
+    values = partition.split(_SEPARATOR) if partition else []
+    if len(values) != len(axes):
+        raise PlanError(
+            f"partition {partition!r} of {kind}",
+            found=f"{len(values)} parts",
+            expected=_SEPARATOR.join(axes) or "no partition",
+            next_step="Name one value for each axis, joined by '|'.",
+        )
+    return dict(zip(axes, values, strict=True))
