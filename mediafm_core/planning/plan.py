@@ -1,0 +1,112 @@
+"""The plan: what is asked for and not committed, in the order in which it can be made, each step with its reason."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.identity import Fingerprint, TitleId
+from mediafm_core.planning.desired import Desired, desired, snapshot
+from mediafm_core.planning.state import State, Step
+
+Earlier = Mapping[tuple[str, str], Mapping[str, Any]]
+"""(kind, partition) to the ingredients of the artifact that was committed there last."""
+
+
+class Plan(NamedTuple):
+    """What is missing."""
+
+    steps: tuple[Step, ...]  # each after those that it reads
+    blocked: tuple[Step, ...]  # parked, or waiting for a step that is
+
+
+def plan(state: State) -> Plan:
+    """Compare what a catalogue asks for with what exists."""
+    wanted = desired(state)
+    missing, blocked = _missing(state, wanted.steps())
+    publish = snapshot_step(state, wanted, will_be_made={step.key for step in missing})
+    if publish and publish.key not in state.committed:
+        missing.append(publish)
+    return Plan(tuple(missing), tuple(blocked))
+
+
+def _missing(state: State, wanted: Iterable[Step]) -> tuple[list[Step], list[Step]]:
+    missing: list[Step] = []
+    blocked: list[Step] = []
+    unmakeable: set[ArtifactKey] = set()
+    for step in wanted:
+        if step.key in state.committed:
+            continue
+        if step.key in state.parked or not unmakeable.isdisjoint(step.inputs.values()):
+            unmakeable.add(step.key)
+            blocked.append(step)
+        else:
+            missing.append(step)
+    return missing, blocked
+
+
+def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[ArtifactKey] = ()) -> Step | None:
+    """What readers should see: each title's wanted contextual embeddings or, while those cannot be made, its last.
+
+    None where no encoder is in production or no title has embeddings yet.
+    """
+    if state.production is None or state.production not in wanted.encoders:
+        return None
+    encoder = wanted.encoders[state.production]
+    members = visible(state, encoder.contextual, frozenset(will_be_made))
+    return snapshot(encoder.trained, state.production, members) if members else None
+
+
+def visible(
+    state: State, contextual: Mapping[TitleId, Step], will_be_made: frozenset[ArtifactKey] = frozenset()
+) -> dict[TitleId, ArtifactKey]:
+    """Per title the contextual embeddings to show: the wanted ones if they exist (or will), else those that stand."""
+    members = {}
+    for title, step in contextual.items():
+        standing = state.standing.get((step.key.kind, step.key.partition))
+        if step.key in state.committed or step.key in will_be_made:
+            members[title] = step.key
+        elif standing:
+            members[title] = ArtifactKey(step.key.kind, step.key.partition, standing)
+    return members
+
+
+def with_reasons(steps: Iterable[Step], earlier: Earlier) -> list[Step]:
+    """The same steps, each with the reason why it is missing, in words.
+
+    Args:
+        steps: in the order of the plan.
+        earlier: for partitions that had an artifact before, what that was made from.
+    """
+    reasons: dict[ArtifactKey, str] = {}
+    explained = []
+    for step in steps:
+        before = earlier.get((step.key.kind, step.key.partition))
+        reasons[step.key] = _reason(step, before, reasons)
+        explained.append(step._replace(reason=reasons[step.key]))
+    return explained
+
+
+def _reason(step: Step, before: Mapping[str, Any] | None, reasons: Mapping[ArtifactKey, str]) -> str:
+    if before is None:
+        return f"{_subject(step)}: not yet computed"
+    changed = [name for name, value in step.ingredients.items() if before.get(name) != value]
+    changed += [name for name in before if name not in step.ingredients]
+    for role in changed:
+        upstream = step.inputs.get(role)
+        if upstream and upstream in reasons:
+            return reasons[upstream]
+    if "code" in changed:
+        return f"{step.key.kind}: code version {before.get('code')} is now {step.ingredients['code']}"
+    return f"{_subject(step)}: {' and '.join(changed)} changed" if changed else f"{_subject(step)}: artifact is gone"
+
+
+def _subject(step: Step) -> str:
+    axes = step.axes
+    if "encoder" in axes:
+        return f"encoder {axes['encoder']}"
+    return f"title {axes['title']!r}" if "title" in axes else "catalogue"
+
+
+def standing_of(keys: Iterable[ArtifactKey]) -> dict[tuple[str, str], Fingerprint]:
+    """(kind, partition) to the fingerprint that was committed last, from keys in the order of their commits."""
+    return {(key.kind, key.partition): key.fingerprint for key in keys}

@@ -1,0 +1,52 @@
+"""What the planner reads: what the catalogue asks for, and what exists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
+
+from mediafm_core.catalogue import ArtifactKey, EncoderSpec, Instrument, Suite, Title, split_partition
+from mediafm_core.identity import Fingerprint, TitleId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A catalogue at one moment. Titles are the active ones, each with its current delivery."""
+
+    detector: Instrument  # of shot boundaries
+    recogniser: Instrument  # of speech, for titles without captions
+    titles: Mapping[TitleId, Title] = field(default_factory=dict)
+    suites: tuple[Suite, ...] = ()
+    encoders: tuple[EncoderSpec, ...] = ()
+    production: str | None = None  # the encoder that readers see
+    committed: frozenset[ArtifactKey] = frozenset()
+    standing: Mapping[tuple[str, str], Fingerprint] = field(default_factory=dict)  # (kind, partition): committed last
+    parked: frozenset[ArtifactKey] = frozenset()
+
+    def with_titles(self, *titles: Title) -> Self:
+        """The state after these titles were delivered."""
+        return replace(self, titles={**self.titles, **{title.id: title for title in titles}})
+
+    def with_committed(self, *keys: ArtifactKey) -> Self:
+        """The state after these artifacts were committed."""
+        standing = {(key.kind, key.partition): key.fingerprint for key in keys}
+        return replace(self, committed=self.committed | set(keys), standing={**self.standing, **standing})
+
+
+class Step(NamedTuple):
+    """One artifact that is asked for, and what it is made from."""
+
+    key: ArtifactKey
+    ingredients: Mapping[str, object]  # all that the fingerprint hashes, by name
+    inputs: Mapping[str, ArtifactKey]  # the artifacts among them, by role
+    reason: str = ""
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The parts of the partition by axis, e.g. {"suite": …, "title": …}."""
+        return split_partition(self.key.kind, self.key.partition)
+
+    @property
+    def title(self) -> TitleId | None:
+        """The title that the step is about; None where it is about more than one."""
+        found = self.axes.get("title")
+        return TitleId(found) if found else None

@@ -1,0 +1,192 @@
+"""A home: one folder with one catalogue, its landing folder, artifacts, ledger and snapshots.
+
+home.json        the layout's version
+landing/         deliveries are dropped here
+blobs/           delivered bytes by their sha256
+artifacts/       <kind>/<axis>/…/<fingerprint>.<suffix>
+declarations/    what the catalogue asks for, one JSON object each
+production.json  the pointer: which snapshot readers see
+ledger.db        SQLite; can be made again from the objects
+work/            decoded working sets, evicted after use
+dagster/         the Dagster instance of this home
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Self
+
+from mediafm_core.catalogue import KINDS, ArtifactKey
+from mediafm_core.errors import ArtifactError, HomeError
+from mediafm_core.store.blobs import Blobs
+from mediafm_core.store.ledger import ArtifactRow, Declaration, Ledger, connect
+from mediafm_core.store.manifest import Manifest, Payload, read_manifest, serialise
+from mediafm_core.store.objects import Objects
+
+LAYOUT = 1
+_HOME_FILE = "home.json"
+_LIBRARIES = ("mediafm", "torch", "openvino", "ctranslate2", "transformers", "av", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """An open home."""
+
+    root: Path
+    objects: Objects
+    blobs: Blobs
+    ledger: Ledger
+
+    @classmethod
+    def create(cls, root: Path) -> Self:
+        """Make a home, or open the one that is there."""
+        root = root.absolute()
+        for folder in ("landing", "work", "dagster"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        home = cls._at(root)
+        home.ledger.create_tables()
+        home.objects.create(_HOME_FILE, json.dumps({"layout": LAYOUT}).encode())
+        return cls.open(root)
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """Open a home.
+
+        Raises:
+            HomeError: there is none, or it has another layout.
+        """
+        file = root.absolute() / _HOME_FILE
+        layout = json.loads(file.read_text())["layout"] if file.exists() else None
+        if layout != LAYOUT:
+            raise HomeError(
+                f"home {str(root)!r}",
+                found="no home" if layout is None else f"layout {layout}",
+                expected=f"a home of layout {LAYOUT}",
+                next_step="Make one with `mediafm init`, or name another with --home or MEDIAFM_HOME.",
+            )
+        return cls._at(root.absolute())
+
+    @classmethod
+    def _at(cls, root: Path) -> Self:
+        ledger = Ledger(connect(f"sqlite:///{root / 'ledger.db'}"))
+        return cls(root=root, objects=Objects(str(root)), blobs=Blobs(root / "blobs"), ledger=ledger)
+
+    @property
+    def landing(self) -> Path:
+        """The folder in which deliveries arrive."""
+        return self.root / "landing"
+
+    @property
+    def work(self) -> Path:
+        """The folder for decoded working sets."""
+        return self.root / "work"
+
+    def commit(self, manifest: Manifest, payload: Payload) -> ArtifactRow:
+        """Write an artifact whole and commit it; where its fingerprint was committed before, that one stands."""
+        path = artifact_path(manifest.key)
+        data = serialise(payload, manifest)
+        if not self.objects.create(path, data):
+            data = self.objects.read(path)  # made before: by another worker, or by one that was killed after its write
+        row = _row(path, data)
+        if not self.ledger.commit(row):
+            committed = self.ledger.artifact(manifest.key)
+            assert committed is not None
+            return committed
+        return row
+
+    def read(self, key: ArtifactKey) -> bytes:
+        """The bytes of a committed artifact, checked against the digest that the ledger has.
+
+        Raises:
+            ArtifactError: it is not committed, is gone, or has changed.
+        """
+        row = self.ledger.artifact(key)
+        if row is None:
+            raise ArtifactError(
+                f"{key.kind} of {key.partition!r}",
+                found="no committed artifact",
+                expected=f"fingerprint {key.fingerprint[:12]}…",
+                next_step="Run `mediafm apply`.",
+            )
+        return read_checked(self.objects, row.path, row.digest)
+
+    def declare(self, subject: str, name: str, body: Mapping[str, Any]) -> bool:
+        """State something in the catalogue; False where just this already holds."""
+        if self.ledger.declared(subject).get(name) == body:
+            return False
+        with self.ledger.writing() as connection:
+            while True:
+                sequence = self.ledger.next_sequence(connection)
+                declaration = Declaration(sequence, subject, name, body)
+                path = f"declarations/{sequence:09d}.json"
+                mine = self.objects.create(path, json.dumps(declaration._asdict(), sort_keys=True).encode())
+                # an object without a row: its writer was killed in between; it was durable, so it counts
+                self.ledger.declare(connection, declaration if mine else _declaration(self.objects.read(path)))
+                if mine:
+                    return True
+
+    def rebuild_ledger(self) -> None:
+        """Make the ledger's rows again from the home's objects, into an empty ledger."""
+        self.ledger.create_tables()
+        with self.ledger.writing() as connection:
+            for path in self.objects.paths("declarations"):
+                self.ledger.declare(connection, _declaration(self.objects.read(path)))
+        found = [_row(path, self.objects.read(path)) for path in self.objects.paths("artifacts")]
+        for row in sorted(found, key=lambda row: row.manifest.made_at):
+            self.ledger.commit(row)
+
+
+def artifact_path(key: ArtifactKey) -> str:
+    """Where an artifact's object lies; every part of a partition key is safe in a path."""
+    return "/".join(
+        ["artifacts", key.kind, *key.partition.split("|"), f"{key.fingerprint}{KINDS[key.kind].suffix}"]
+    ).replace("//", "/")
+
+
+def read_checked(objects: Objects, path: str, digest: str) -> bytes:
+    """The bytes of an object.
+
+    Raises:
+        ArtifactError: their sha256 is not `digest`.
+    """
+    data = objects.read(path)
+    found = hashlib.sha256(data).hexdigest()
+    if found != digest:
+        raise ArtifactError(
+            f"object {path!r}",
+            found=f"sha256 {found[:12]}…",
+            expected=f"{digest[:12]}…, as it was committed",
+            next_step="The disk or somebody changed it. Delete the object and rebuild the ledger: it is made again.",
+        )
+    return data
+
+
+@cache
+def provenance() -> dict[str, str]:
+    """The versions of the libraries that may move a result in its last digits."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def now() -> float:
+    """Seconds since the epoch; the one clock of manifests."""
+    return time.time()
+
+
+def _row(path: str, data: bytes) -> ArtifactRow:
+    manifest = read_manifest(path, data)
+    return ArtifactRow(manifest.key, path, hashlib.sha256(data).hexdigest(), len(data), manifest)
+
+
+def _declaration(data: bytes) -> Declaration:
+    return Declaration(**json.loads(data))

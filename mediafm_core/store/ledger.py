@@ -1,0 +1,235 @@
+"""The ledger: which artifacts exist, what the catalogue asks for, and what failed.
+
+A row in `artifacts` is the commit of an artifact. Declarations are append-only; the newest one of a subject and name
+holds. Both can be made again from the objects of the home.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
+from sqlalchemy.exc import IntegrityError
+
+from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.identity import Fingerprint
+from mediafm_core.store import schema
+from mediafm_core.store.manifest import Manifest
+
+MAX_ATTEMPTS = 3
+"""A step that failed this often is parked: shown, and not tried again until somebody asks."""
+
+_WRITER = "mediafm_writer"
+
+
+class ArtifactRow(NamedTuple):
+    """One committed artifact."""
+
+    key: ArtifactKey
+    path: str  # of its object, relative to the home
+    digest: str  # sha256 of the object's bytes
+    n_bytes: int
+    manifest: Manifest
+
+
+class Declaration(NamedTuple):
+    """Something that the catalogue asks for or states, e.g. subject `title`, name `bbb`."""
+
+    sequence: int
+    subject: str
+    name: str
+    body: Mapping[str, Any]
+
+
+class FailureRow(NamedTuple):
+    """A step that failed, and how often."""
+
+    key: ArtifactKey
+    attempts: int
+    final: bool
+    message: str
+
+    @property
+    def parked(self) -> bool:
+        """Whether the planner leaves the step alone."""
+        return self.final or self.attempts >= MAX_ATTEMPTS
+
+
+class Rejection(NamedTuple):
+    """A delivery that was refused."""
+
+    signature: str
+    delivered_as: str
+    message: str
+
+
+def connect(url: str) -> Engine:
+    """An engine for the ledger. SQLite runs in WAL mode, and its writers take their lock at the start."""
+    engine = create_engine(url, connect_args={"timeout": 60} if url.startswith("sqlite") else {})
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _sqlite_settings)
+        event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we begin our transactions ourselves, see _sqlite_begin
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # a deferred transaction that reads and then writes fails at once when another writer came between
+    writer = connection.get_execution_options().get(_WRITER, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+
+class Ledger:
+    """The database of one home."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create_tables(self) -> None:
+        """Make the tables that are not there yet."""
+        with self.writing() as connection:
+            schema.metadata.create_all(connection)
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that holds the writers' lock from its first moment; used alone by whoever must not race."""
+        with self._engine.connect().execution_options(**{_WRITER: True}) as connection, connection.begin():
+            yield connection
+
+    # Artifacts
+
+    def commit(self, row: ArtifactRow) -> bool:
+        """Record an artifact whose object is durable; False where the fingerprint was committed before."""
+        values = {
+            "kind": row.key.kind,
+            "partition": row.key.partition,
+            "fingerprint": row.key.fingerprint,
+            "path": row.path,
+            "digest": row.digest,
+            "n_bytes": row.n_bytes,
+            "manifest": row.manifest.to_json(),
+        }
+        try:
+            with self.writing() as connection:
+                connection.execute(insert(schema.artifacts).values(values))
+                connection.execute(delete(schema.failures).where(*_is_key(schema.failures, row.key)))
+        except IntegrityError:
+            return False
+        return True
+
+    def artifact(self, key: ArtifactKey) -> ArtifactRow | None:
+        """The artifact of this key, if it was committed."""
+        return next(self._artifacts(*_is_key(schema.artifacts, key)), None)
+
+    def latest(self, kind: str, partition: str) -> ArtifactRow | None:
+        """The artifact of a partition that was committed last, whatever it was made from."""
+        table = schema.artifacts
+        rows = list(self._artifacts(table.c.kind == kind, table.c.partition == partition))
+        return rows[-1] if rows else None
+
+    def artifacts(self, kind: str | None = None) -> list[ArtifactRow]:
+        """All artifacts, or those of one kind, in the order of their commits."""
+        return list(self._artifacts(*([schema.artifacts.c.kind == kind] if kind else [])))
+
+    def committed_in_order(self) -> list[ArtifactKey]:
+        """The keys of all committed artifacts, in the order of their commits."""
+        columns = schema.artifacts.c
+        query = select(columns.kind, columns.partition, columns.fingerprint).order_by(columns.sequence)
+        with self._engine.connect() as connection:
+            return [ArtifactKey(kind, partition, Fingerprint(fp)) for kind, partition, fp in connection.execute(query)]
+
+    def _artifacts(self, *conditions: Any) -> Iterator[ArtifactRow]:
+        table = schema.artifacts
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(table).where(*conditions).order_by(table.c.sequence)).all()
+        for row in rows:
+            key = ArtifactKey(row.kind, row.partition, Fingerprint(row.fingerprint))
+            yield ArtifactRow(key, row.path, row.digest, row.n_bytes, Manifest.from_json(row.manifest))
+
+    # Declarations
+
+    def next_sequence(self, connection: Connection) -> int:
+        """The number of the next declaration; sound only while `connection` holds the writers' lock."""
+        last = connection.execute(select(func.max(schema.declarations.c.sequence))).scalar()
+        return (last or 0) + 1
+
+    def declare(self, connection: Connection, declaration: Declaration) -> None:
+        """Append a declaration whose object is durable."""
+        connection.execute(insert(schema.declarations).values(declaration._asdict()))
+
+    def declarations(self, subject: str | None = None) -> list[Declaration]:
+        """All declarations, or those on one subject, oldest first."""
+        table = schema.declarations
+        query = select(table).order_by(table.c.sequence)
+        if subject:
+            query = query.where(table.c.subject == subject)
+        with self._engine.connect() as connection:
+            return [Declaration(r.sequence, r.subject, r.name, r.body) for r in connection.execute(query)]
+
+    def declared(self, subject: str) -> dict[str, Mapping[str, Any]]:
+        """What holds now on a subject, by name, in the order in which the names first came."""
+        return {d.name: d.body for d in self.declarations(subject)}
+
+    # Failures and rejections
+
+    def fail(self, key: ArtifactKey, message: str, *, final: bool) -> None:
+        """Count a failed attempt at a step."""
+        table = schema.failures
+        first = {**key._asdict(), "attempts": 1, "final": final, "message": message, "failed_at": time.time()}
+        again = {**first, "attempts": table.c.attempts + 1}
+        with self.writing() as connection:
+            connection.execute(
+                upsert_sqlite(table)
+                .values(first)
+                .on_conflict_do_update(index_elements=list(table.primary_key), set_=again)
+            )
+
+    def failures(self) -> dict[ArtifactKey, FailureRow]:
+        """Every step that failed and was not made since."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(schema.failures)).all()
+        keys = [ArtifactKey(r.kind, r.partition, Fingerprint(r.fingerprint)) for r in rows]
+        return {key: FailureRow(key, r.attempts, r.final, r.message) for key, r in zip(keys, rows, strict=True)}
+
+    def forgive(self, keys: Iterable[ArtifactKey]) -> None:
+        """Forget the failures of these steps, so that they are tried again."""
+        with self.writing() as connection:
+            for key in keys:
+                connection.execute(delete(schema.failures).where(*_is_key(schema.failures, key)))
+
+    def reject(self, rejection: Rejection) -> None:
+        """Remember that a delivery was refused, and why."""
+        values = {**rejection._asdict(), "rejected_at": time.time()}
+        with self.writing() as connection:
+            connection.execute(upsert_sqlite(schema.rejections).values(values).on_conflict_do_nothing())
+
+    def rejections(self) -> list[Rejection]:
+        """All refused deliveries, oldest first."""
+        table = schema.rejections
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(table).order_by(table.c.rejected_at))
+            return [Rejection(r.signature, r.delivered_as, r.message) for r in rows]
+
+    def dump(self) -> dict[str, list[dict[str, Any]]]:
+        """What can be made again from the home's objects, for comparison: artifacts and declarations."""
+        artifacts = sorted(self.artifacts(), key=lambda row: row.key)
+        return {
+            "artifacts": [{**row._asdict(), "manifest": json.loads(row.manifest.to_json())} for row in artifacts],
+            "declarations": [d._asdict() for d in self.declarations()],
+        }
+
+
+def _is_key(table: Any, key: ArtifactKey) -> tuple[Any, ...]:
+    return table.c.kind == key.kind, table.c.partition == key.partition, table.c.fingerprint == key.fingerprint

@@ -1,0 +1,152 @@
+"""Whole objects at a URL: a local folder or a bucket.
+
+An object is created once and never changed, except the one that `swap` replaces. On a local disk a write is a
+temporary file, fsync, then a link or a rename; in a bucket it is one conditional PUT. A kill leaves at most a temporary
+file, which `sweep` removes.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, NotFoundError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+
+from mediafm_core.errors import ArtifactError
+
+_TEMPORARY = ".partial-"
+
+
+def local_folder(url: str) -> Path | None:
+    """The folder that a `file:` URL or a plain path names; None for any other scheme."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return Path(url2pathname(parts.path)).absolute()
+    return Path(url).absolute() if len(parts.scheme) <= 1 else None
+
+
+class Objects:
+    """The objects below one URL, by their path relative to it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.folder = local_folder(url)
+        self._store: ObjectStore = self._connect()
+
+    def _connect(self) -> ObjectStore:
+        if self.folder is not None:
+            return LocalStore(self.folder, mkdir=True)
+        return MemoryStore() if self.url.startswith("memory:") else from_url(self.url)
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a new object whole, or return False and leave the one that is there."""
+        if self.folder is not None:
+            return _create_file(self.folder / path, data)
+        try:
+            obstore.put(self._store, path, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def swap(self, path: str, data: bytes) -> None:
+        """Replace an object in one step: a reader sees the old bytes or the new ones."""
+        if self.folder is not None:
+            target = self.folder / path
+            temporary = _write_temporary(target, data)
+            temporary.replace(target)
+            _sync_folder(target.parent)
+        else:
+            obstore.put(self._store, path, data)
+
+    def read(self, path: str) -> bytes:
+        """All bytes of an object.
+
+        Raises:
+            ArtifactError: there is none.
+        """
+        try:
+            return bytes(obstore.get(self._store, path).bytes())
+        except (NotFoundError, FileNotFoundError) as missing:
+            raise ArtifactError(
+                f"object {path!r} in {self.url}",
+                found="nothing",
+                expected="the object that was committed under this name",
+                next_step="Run `mediafm plan`: what is missing is made again.",
+            ) from missing
+
+    def exists(self, path: str) -> bool:
+        """Whether the object is there."""
+        try:
+            obstore.head(self._store, path)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        return True
+
+    def delete(self, path: str) -> None:
+        """Remove an object; nothing happens where there is none."""
+        try:
+            obstore.delete(self._store, path)
+        except (NotFoundError, FileNotFoundError):
+            return
+
+    def paths(self, prefix: str) -> Iterator[str]:
+        """The paths of all whole objects below a prefix, sorted."""
+        found = [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
+        yield from sorted(path for path in found if _TEMPORARY not in path)
+
+    def sweep(self, *, older_than_s: float = 3600.0) -> int:
+        """Remove what interrupted writes left behind; returns how many files that were."""
+        if self.folder is None:
+            return 0  # a bucket never shows half a PUT
+        limit = time.time() - older_than_s
+        leftovers = [p for p in self.folder.rglob(f"{_TEMPORARY}*") if p.is_file() and p.stat().st_mtime < limit]
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+        return len(leftovers)
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh temporary name in the folder of `target`, which is made; `sweep` knows such names."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+
+
+def _write_temporary(target: Path, data: bytes) -> Path:
+    temporary = temporary_beside(target)
+    with temporary.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return temporary
+
+
+def _create_file(target: Path, data: bytes) -> bool:
+    if target.exists():
+        return False
+    temporary = _write_temporary(target, data)
+    created = link_new(temporary, target)
+    temporary.unlink()
+    return created
+
+
+def link_new(temporary: Path, target: Path) -> bool:
+    """Give a finished temporary file its name, unless the name is taken; the folder is made durable."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        return False
+    _sync_folder(target.parent)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
