@@ -58,6 +58,12 @@ class Metadata:
     year: int | None = None
     attribution: str = ""
     licence: str = ""
+    source: str = ""
+
+    @property
+    def described(self) -> str:
+        """What a text encoder reads of a title: its synopsis and tags, or its name where it has neither."""
+        return " ".join([self.synopsis, *self.tags]).strip() or self.name
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:

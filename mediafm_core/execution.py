@@ -22,6 +22,7 @@ from mediafm_core.planning.plan import Plan, plan, snapshot_step, standing_of, w
 from mediafm_core.planning.state import State, Step
 from mediafm_core.store.home import Home, now, provenance
 from mediafm_core.store.manifest import Manifest, Payload
+from mediafm_core.store.pointer import read_pointer
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +119,14 @@ class Bench:
 Maker = Callable[[Bench, Step], Draft]
 
 
+class Stage(NamedTuple):
+    """How one kind of artifact comes to be."""
+
+    make: Maker
+    settle: Callable[[Home, ArtifactKey], None] | None = None
+    """What is left to do once the artifact is committed; called also when it was before, so it must be harmless."""
+
+
 def read_state(home: Home) -> State:
     """The catalogue and what exists of it, as the ledger has them now.
 
@@ -143,6 +152,7 @@ def read_state(home: Home) -> State:
         committed=frozenset(committed),
         standing=standing_of(committed),
         parked=frozenset(key for key, failure in ledger.failures().items() if failure.parked),
+        published=pointer.snapshot if (pointer := read_pointer(home.objects)) else None,
     )
 
 
@@ -160,13 +170,13 @@ def explained_plan(home: Home, state: State) -> Plan:
 
 
 def carry_out(
-    home: Home, wanted: Iterable[tuple[str, str]], makers: Mapping[str, Maker], reporter: Reporter
+    home: Home, wanted: Iterable[tuple[str, str]], stages: Mapping[str, Stage], reporter: Reporter
 ) -> Iterator[Outcome]:
     """Make the artifacts of these partitions, in this order, yielding what became of each as soon as it is known.
 
     Args:
         wanted: (kind, partition) pairs, each after those that it reads.
-        makers: how each kind is made.
+        stages: how each kind is made.
         reporter: whom to tell.
 
     Raises:
@@ -174,7 +184,7 @@ def carry_out(
     """
     for step, state in _steps(home, list(wanted)):
         reporter.begin(step)
-        outcome = _carry_out_one(Bench(home, state, reporter), step, makers[step.key.kind])
+        outcome = _carry_out_one(Bench(home, state, reporter), step, stages[step.key.kind])
         reporter.end(outcome)
         yield outcome
 
@@ -199,19 +209,22 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
                 yield step, state
 
 
-def _carry_out_one(bench: Bench, step: Step, maker: Maker) -> Outcome:
+def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
     ledger = bench.home.ledger
-    if (row := ledger.artifact(step.key)) is not None:
-        return Outcome(step.key, Status.KEPT, row.manifest.seconds, row.manifest.facts)
-    absent = [role for role, key in step.inputs.items() if ledger.artifact(key) is None]
-    if absent:
-        return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(absent)}")
     start = time.perf_counter()
-    try:
-        draft = maker(bench, step)
-    except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
-        return _failed(bench, step, error, time.perf_counter() - start)
-    return _commit(bench.home, step, draft, time.perf_counter() - start)
+    if (row := ledger.artifact(step.key)) is not None:
+        outcome = Outcome(step.key, Status.KEPT, row.manifest.seconds, row.manifest.facts)
+    elif absent := [role for role, key in step.inputs.items() if ledger.artifact(key) is None]:
+        return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(absent)}")
+    else:
+        try:
+            draft = stage.make(bench, step)
+        except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
+            return _failed(bench, step, error, time.perf_counter() - start)
+        outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
+    if stage.settle:
+        stage.settle(bench.home, step.key)
+    return outcome
 
 
 def _commit(home: Home, step: Step, draft: Draft, seconds: float) -> Outcome:

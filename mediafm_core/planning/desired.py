@@ -55,10 +55,10 @@ def desired(state: State) -> Desired:
     return Desired(chains, encoders)
 
 
-def snapshot(trained: Step, encoder: str, contextual: Mapping[TitleId, ArtifactKey]) -> Step:
-    """The step that makes these contextual embeddings of one encoder what readers see."""
-    members = {title: key.fingerprint for title, key in contextual.items()}
-    return _step("snapshot", {}, {"name": encoder, "titles": _hash_of(members)}, encoder=trained.key)
+def snapshot(trained: Step, encoder: str, members: Mapping[TitleId, tuple[Title, ArtifactKey]]) -> Step:
+    """The step that shows readers these contextual embeddings of one encoder, each beside its title's record."""
+    shown = {title: [_hash_of(asdict(record)), key.fingerprint] for title, (record, key) in members.items()}
+    return _step("snapshot", {}, {"name": encoder, "titles": _hash_of(shown)}, encoder=trained.key)
 
 
 def _title_chain(state: State, title: Title) -> Iterator[Step]:
@@ -95,7 +95,7 @@ def _suite_chain(suite: Suite, title: Title, shots: Step, timed_text: Step) -> I
     video = _step("video_embeddings", axes, {**media, **encoders[Modality.VIDEO]}, shots=shots.key)
     audio = _step("audio_embeddings", axes, {**media, **encoders[Modality.AUDIO]}, shots=shots.key)
     text = _step("text_embeddings", axes, encoders[Modality.TEXT], timed_text=timed_text.key)
-    metadata = {"metadata": title.part_hash(Part.METADATA), **encoders[Modality.TEXT]}
+    metadata = {"metadata": _hash_of(title.metadata.described), **encoders[Modality.TEXT]}
     yield from (video, audio, text)
     yield _step("metadata_embedding", axes, metadata)
     yield _step("fused_embeddings", axes, {}, video=video.key, audio=audio.key, text=text.key)

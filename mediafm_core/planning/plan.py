@@ -24,7 +24,7 @@ def plan(state: State) -> Plan:
     wanted = desired(state)
     missing, blocked = _missing(state, wanted.steps())
     publish = snapshot_step(state, wanted, will_be_made={step.key for step in missing})
-    if publish and publish.key not in state.committed:
+    if publish and (publish.key not in state.committed or publish.key.fingerprint != state.published):
         missing.append(publish)
     return Plan(tuple(missing), tuple(blocked))
 
@@ -53,7 +53,8 @@ def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[Artif
         return None
     encoder = wanted.encoders[state.production]
     members = visible(state, encoder.contextual, frozenset(will_be_made))
-    return snapshot(encoder.trained, state.production, members) if members else None
+    shown = {title: (state.titles[title], key) for title, key in members.items()}
+    return snapshot(encoder.trained, state.production, shown) if shown else None
 
 
 def visible(

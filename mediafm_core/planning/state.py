@@ -21,6 +21,7 @@ class State:
     committed: frozenset[ArtifactKey] = frozenset()
     standing: Mapping[tuple[str, str], Fingerprint] = field(default_factory=dict)  # (kind, partition): committed last
     parked: frozenset[ArtifactKey] = frozenset()
+    published: Fingerprint | None = None  # the snapshot that the pointer names
 
     def with_titles(self, *titles: Title) -> Self:
         """The state after these titles were delivered."""

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError, HomeError
+from mediafm_core.identity import canonical_json
 from mediafm_core.store.blobs import Blobs
 from mediafm_core.store.ledger import ArtifactRow, Declaration, Ledger, connect
 from mediafm_core.store.manifest import Manifest, Payload, read_manifest, serialise
@@ -117,7 +118,8 @@ class Home:
 
     def declare(self, subject: str, name: str, body: Mapping[str, Any]) -> bool:
         """State something in the catalogue; False where just this already holds."""
-        if self.ledger.declared(subject).get(name) == body:
+        body = json.loads(canonical_json(body))  # as it will be read: tuples are lists
+        if self.ledger.declared_one(subject, name) == body:
             return False
         with self.ledger.writing() as connection:
             while True:

@@ -182,6 +182,13 @@ class Ledger:
         """What holds now on a subject, by name, in the order in which the names first came."""
         return {d.name: d.body for d in self.declarations(subject)}
 
+    def declared_one(self, subject: str, name: str) -> Mapping[str, Any] | None:
+        """What holds now on one name of a subject; None where nothing was ever declared."""
+        table = schema.declarations
+        query = select(table.c.body).where(table.c.subject == subject, table.c.name == name)
+        with self._engine.connect() as connection:
+            return connection.execute(query.order_by(table.c.sequence.desc()).limit(1)).scalar()
+
     # Failures and rejections
 
     def fail(self, key: ArtifactKey, message: str, *, final: bool) -> None:

@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -17,7 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from mediafm_core.errors import ArtifactError
+from mediafm_core.errors import ArtifactError, HomeError
 
 _TEMPORARY = ".partial-"
 
@@ -37,6 +38,23 @@ class Objects:
         self.url = url
         self.folder = local_folder(url)
         self._store: ObjectStore = self._connect()
+
+    @classmethod
+    def existing(cls, url: str) -> Self:
+        """The objects at a URL that must be there already: a reader makes no folder.
+
+        Raises:
+            HomeError: the URL is a local folder that does not exist.
+        """
+        folder = local_folder(url)
+        if folder is not None and not folder.is_dir():
+            raise HomeError(
+                f"home {url!r}",
+                found="no such folder",
+                expected="a home or a copy of one",
+                next_step="Check the path, or make a home with `mediafm init`.",
+            )
+        return cls(url)
 
     def _connect(self) -> ObjectStore:
         if self.folder is not None:

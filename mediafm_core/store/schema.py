@@ -7,6 +7,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Float,
+    Index,
     Integer,
     MetaData,
     String,
@@ -39,6 +40,7 @@ declarations = Table(
     Column("subject", String(64), nullable=False),
     Column("name", String(200), nullable=False),
     Column("body", JSON, nullable=False),
+    Index("declarations_of_a_name", "subject", "name", "sequence"),
 )
 
 failures = Table(

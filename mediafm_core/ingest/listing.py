@@ -1,0 +1,111 @@
+"""Which files of a folder are what: docs/delivery.md as code."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from mediafm_core.catalogue import Part
+from mediafm_core.errors import DeliveryError
+from mediafm_core.identity import canonical_json
+
+COMPLETE = "_COMPLETE"
+"""An empty file that says: everything has arrived."""
+
+MEDIA_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts", ".mpg", ".mpeg"})
+
+_PATTERNS = (
+    (Part.MEDIA, re.compile(r"media\.[a-z0-9]+")),
+    (Part.CAPTIONS, re.compile(r"captions([._-][a-z0-9._-]+)?\.(vtt|srt)")),
+    (Part.METADATA, re.compile(r"title\.json")),
+)
+_SIDECARS = {".vtt": Part.CAPTIONS, ".srt": Part.CAPTIONS, ".json": Part.METADATA}
+
+
+class Listing(NamedTuple):
+    """The files of one delivery, before anybody looked inside."""
+
+    path: Path  # of the folder, or of the bare media file
+    delivered_as: str
+    files: tuple[tuple[Part, Path], ...]
+    ignored: tuple[str, ...]  # names that are no part of a delivery
+    complete: bool
+
+    @property
+    def signature(self) -> str:
+        """Changes with every change of a file's name, size or time; cheap, so that a folder can be watched."""
+        stats = [(path.name, path.lstat().st_size, path.lstat().st_mtime_ns) for _, path in self.files]
+        return hashlib.sha256(canonical_json([self.delivered_as, sorted(stats)]).encode()).hexdigest()
+
+    @property
+    def changed_at(self) -> float:
+        """When a file of the delivery was last written or named, in seconds since the epoch."""
+        return max((path.lstat().st_ctime for _, path in self.files), default=self.path.lstat().st_ctime)
+
+
+def list_delivery(path: Path) -> Listing:
+    """Recognise the parts of a delivery: a folder, or a media file with its sidecars (same stem).
+
+    Raises:
+        DeliveryError: the path is neither.
+    """
+    if path.is_dir():
+        return _list_folder(path)
+    if path.is_file() and path.suffix.lower() in MEDIA_SUFFIXES:
+        return _list_bare(path)
+    raise DeliveryError(
+        f"delivery {path.name!r}",
+        found="a file that is no media" if path.exists() else "nothing at this path",
+        expected=f"a folder with media.*, or a file ending in {', '.join(sorted(MEDIA_SUFFIXES))}",
+        next_step="See docs/delivery.md.",
+    )
+
+
+def _list_folder(folder: Path) -> Listing:
+    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
+    parts = [(part, folder / name) for name in names for part, pattern in _PATTERNS if pattern.fullmatch(name)]
+    known = {path.name for _, path in parts} | {COMPLETE}
+    ignored = tuple(name for name in names if name not in known)
+    return Listing(folder, folder.name, tuple(parts), ignored, COMPLETE in names)
+
+
+def _list_bare(media: Path) -> Listing:
+    beside = sorted(p for p in media.parent.iterdir() if p.name.startswith(f"{media.stem}.") and p != media)
+    sidecars = [(_SIDECARS[p.suffix], p) for p in beside if p.suffix in _SIDECARS]
+    return Listing(media, media.stem, ((Part.MEDIA, media), *sidecars), (), complete=False)
+
+
+def check_listing(listing: Listing) -> None:
+    """Check that a listing has the parts that a delivery needs.
+
+    Raises:
+        DeliveryError: it has no media or more than one, more than one title.json, or a link in a file's place.
+    """
+    for part, one in ((Part.MEDIA, "exactly one media.* file"), (Part.METADATA, "at most one title.json")):
+        n_found = sum(1 for found, _ in listing.files if found is part)
+        if n_found > 1 or (part is Part.MEDIA and n_found == 0):
+            raise _refused(listing, f"{n_found} files of its {part.value}", one)
+    links = [path.name for _, path in listing.files if path.is_symlink() or not path.is_file()]
+    if links:
+        raise _refused(listing, f"{links[0]!r}, which is a link or no file", "plain files")
+
+
+def _refused(listing: Listing, found: str, expected: str) -> DeliveryError:
+    return DeliveryError(
+        f"delivery {listing.delivered_as!r}",
+        found=found,
+        expected=expected,
+        next_step="See docs/delivery.md, mend the delivery, and deliver it again.",
+    )
+
+
+def deliveries_in(folder: Path) -> Iterable[Path]:
+    """The paths in a folder that can be deliveries: its folders and its bare media files, by name.
+
+    A folder that itself holds `media.*` is one delivery, not a folder of deliveries.
+    """
+    if not folder.is_dir() or any(folder.glob("media.*")):
+        return [folder]
+    visible = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "_")) and not p.is_symlink())
+    return [p for p in visible if p.is_dir() or p.suffix.lower() in MEDIA_SUFFIXES]

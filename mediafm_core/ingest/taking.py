@@ -1,0 +1,121 @@
+"""From a path to a title: examine without touching anything, then take whole, or refuse and leave all as it was."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from mediafm_core.captions import read_cues
+from mediafm_core.catalogue import DeliveredFile, Metadata, Part, Title
+from mediafm_core.errors import DeliveryError
+from mediafm_core.execution import Bench, Draft
+from mediafm_core.identity import title_id, title_id_from_name
+from mediafm_core.ingest.listing import Listing, check_listing, deliveries_in, list_delivery
+from mediafm_core.ingest.metadata import read_metadata
+from mediafm_core.media.containers import probe
+from mediafm_core.planning.state import Step
+from mediafm_core.store.blobs import file_sha256
+from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import Rejection
+
+SETTLE_S = 30.0
+"""A delivery without `_COMPLETE` counts as complete when nothing in it was written for so long."""
+
+
+class Examined(NamedTuple):
+    """A delivery that can be taken."""
+
+    listing: Listing
+    title: Title
+    signature: str
+
+
+def examine(path: Path, *, title: str | None = None) -> Examined:
+    """Read a delivery and check each of its parts, changing nothing.
+
+    Args:
+        path: a folder, or a media file with its sidecars.
+        title: the id to take it under; by default its name, turned into an id.
+
+    Raises:
+        TitleIdError: `title` is no title id.
+        DeliveryError: a part is missing, unreadable or wrong.
+    """
+    chosen = title_id(title) if title is not None else None
+    listing = list_delivery(path)
+    check_listing(listing)
+    signature = listing.signature
+    metadata = _validate(listing)
+    files = tuple(
+        DeliveredFile(part=part, name=file.name, sha256=file_sha256(file), n_bytes=file.stat().st_size)
+        for part, file in listing.files
+    )
+    taken_as = chosen or title_id_from_name(listing.delivered_as)
+    found = Title(id=taken_as, delivered_as=listing.delivered_as, metadata=metadata, files=files)
+    return Examined(listing, found, signature)
+
+
+def _validate(listing: Listing) -> Metadata:
+    metadata = Metadata(name=listing.delivered_as)
+    for part, file in listing.files:
+        match part:
+            case Part.MEDIA:
+                probe(file)
+            case Part.CAPTIONS:
+                read_cues(file, file.name)
+            case Part.METADATA:
+                metadata = read_metadata(file)
+    return metadata
+
+
+def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | None = None) -> bool:
+    """Keep the delivery's bytes and declare its title; False where the title already is just this.
+
+    Raises:
+        DeliveryError: a file changed since it was examined; then nothing is declared.
+    """
+    by_name = {path.name: path for _, path in examined.listing.files}
+    for file in examined.title.files:
+        home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
+    changed = home.declare("title", examined.title.id, asdict(examined.title))
+    home.declare("taken", examined.signature, {"title": examined.title.id})
+    return changed
+
+
+class Arrivals(NamedTuple):
+    """What lies in a landing folder and was neither taken nor refused before."""
+
+    complete: tuple[Listing, ...]
+    arriving: tuple[Listing, ...]  # not complete yet
+
+
+def arrivals(home: Home) -> Arrivals:
+    """Look through the landing folder; nothing inside a file is read."""
+    settled = {*home.ledger.declared("taken"), *(rejection.signature for rejection in home.ledger.rejections())}
+    new = [found for found in map(list_delivery, deliveries_in(home.landing)) if found.signature not in settled]
+    complete = tuple(found for found in new if found.complete or time.time() - found.changed_at > SETTLE_S)
+    return Arrivals(complete, tuple(found for found in new if found not in complete))
+
+
+def refuse(home: Home, listing: Listing, error: DeliveryError) -> None:
+    """Remember a delivery that cannot be taken, so that it is shown and not examined at each look."""
+    home.ledger.reject(Rejection(listing.signature, listing.delivered_as, str(error)))
+
+
+def make_delivery(bench: Bench, step: Step) -> Draft:
+    """The record of what was delivered for a title: its files by hash, its metadata, what its media declares."""
+    title = bench.title(step)
+    (media,) = title.part_files(Part.MEDIA)
+    info = probe(bench.home.blobs.path(media.sha256))
+    facts = {
+        "name": title.metadata.name,
+        "n_files": len(title.files),
+        "n_bytes": sum(file.n_bytes for file in title.files),
+        "declared_s": info.duration_s,
+        "width": info.width,
+        "height": info.height,
+        "video_codec": info.video_codec,
+        "audio_codec": info.audio_codec,
+    }
+    return Draft({"title": asdict(title), "media": asdict(info)}, facts)

@@ -1,0 +1,150 @@
+"""Snapshots: what readers read. One immutable table with a row for each title, and a pointer that names it.
+
+A row holds the paths and digests of artifacts of one lineage: the contextual embeddings, and the very fused embeddings,
+shots and text that they were made from. So a reader never sees two versions mixed, and needs a URL and no database.
+"""
+
+import base64
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mediafm_core.catalogue import ArtifactKey, Metadata, Title
+from mediafm_core.errors import SnapshotError
+from mediafm_core.execution import Bench, Draft, read_state
+from mediafm_core.planning.desired import desired
+from mediafm_core.planning.plan import snapshot_step, visible
+from mediafm_core.planning.state import Step
+from mediafm_core.store.home import Home, read_checked
+from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.store.objects import Objects
+from mediafm_core.store.pointer import POINTER, Pointer, read_pointer, swap_pointer
+
+TITLE_VECTOR = b"title_vector"
+"""The entry in a contextual table's metadata that holds the title's vector: fp16, in base64."""
+
+_LINEAGE = {
+    "contextual": (),
+    "fused": ("fused",),
+    "shots": ("fused", "video", "shots"),
+    "timed_text": ("fused", "text", "timed_text"),
+}
+
+
+class Snapshot(NamedTuple):
+    """An open snapshot: where its objects are, who made its embeddings, and its table."""
+
+    objects: Objects
+    encoder: str
+    table: pa.Table
+
+
+def open_snapshot(url: str) -> Snapshot:
+    """The snapshot that the pointer of a home names now; later publications do not change it.
+
+    Raises:
+        SnapshotError: nothing was published there.
+        ArtifactError: the snapshot's bytes are not those that were published.
+    """
+    objects = Objects.existing(url)
+    pointer = read_pointer(objects)
+    if pointer is None:
+        raise SnapshotError(
+            f"home {url!r}",
+            found=f"no {POINTER}",
+            expected="a published snapshot",
+            next_step="Train an encoder with `mediafm encoder train NAME`, then run `mediafm apply`.",
+        )
+    data = read_checked(objects, pointer.path, pointer.digest)
+    return Snapshot(objects, pointer.encoder, pq.read_table(BytesIO(data)))
+
+
+def make_snapshot(bench: Bench, _step: Step) -> Draft:
+    """A row for each title that has embeddings of the production encoder."""
+    state, home = bench.state, bench.home
+    assert state.production is not None
+    shown = visible(state, desired(state).encoders[state.production].contextual)
+    before = {row["contextual_path"]: row for row in _published_rows(home)}
+    rows = [_row(home, state.titles[title], key, before) for title, key in sorted(shown.items())]
+    width = len(rows[0]["title_vector"])
+    schema = pa.schema([*_SCHEMA, pa.field("title_vector", pa.binary(width))])
+    table = pa.Table.from_pylist(rows, schema=schema)
+    facts = {
+        "encoder": state.production,
+        "n_titles": len(rows),
+        "n_shots": sum(row["n_shots"] for row in rows),
+        "duration_s": sum(row["duration_s"] for row in rows),
+    }
+    return Draft(table, facts)
+
+
+def publish(home: Home, key: ArtifactKey) -> None:
+    """Let readers see this snapshot, unless the catalogue has moved on since and another one is due."""
+    with home.ledger.writing():  # publishers wait for one another, so an older snapshot never replaces a newer one
+        state = read_state(home)
+        due = snapshot_step(state, desired(state))
+        if due is None or due.key != key or state.published == key.fingerprint:
+            return
+        row = home.ledger.artifact(key)
+        assert row is not None
+        assert state.production is not None
+        swap_pointer(home.objects, Pointer(key.fingerprint, row.path, row.digest, state.production))
+
+
+_SCHEMA = [
+    pa.field("title", pa.string()),
+    pa.field("name", pa.string()),
+    pa.field("synopsis", pa.string()),
+    pa.field("tags", pa.list_(pa.string())),
+    pa.field("attribution", pa.string()),
+    pa.field("n_shots", pa.int64()),
+    pa.field("duration_s", pa.float64()),
+    *(pa.field(f"{role}_{what}", pa.string()) for role in _LINEAGE for what in ("path", "digest")),
+]
+
+
+def _published_rows(home: Home) -> list[dict[str, Any]]:
+    if read_pointer(home.objects) is None:
+        return []
+    return open_snapshot(str(home.root)).table.to_pylist()
+
+
+def _row(home: Home, title: Title, key: ArtifactKey, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    contextual = _committed(home, key)
+    known = before.get(contextual.path)
+    made = known or {**_lineage(home, contextual), "title_vector": _title_vector(home, contextual)}
+    return {**made, "title": title.id, **_shown(title.metadata)}
+
+
+def _shown(metadata: Metadata) -> dict[str, Any]:
+    return {
+        "name": metadata.name,
+        "synopsis": metadata.synopsis,
+        "tags": list(metadata.tags),
+        "attribution": metadata.attribution,
+    }
+
+
+def _lineage(home: Home, contextual: ArtifactRow) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for role, path in _LINEAGE.items():
+        row = contextual
+        for step in path:
+            row = _committed(home, row.manifest.inputs[step])
+        columns |= {f"{role}_path": row.path, f"{role}_digest": row.digest}
+        if role == "shots":
+            columns |= {"n_shots": row.manifest.facts["n_shots"], "duration_s": row.manifest.facts["duration_s"]}
+    return columns
+
+
+def _title_vector(home: Home, contextual: ArtifactRow) -> bytes:
+    schema = pq.read_schema(BytesIO(home.read(contextual.key)))
+    return base64.b64decode(schema.metadata[TITLE_VECTOR])
+
+
+def _committed(home: Home, key: ArtifactKey) -> ArtifactRow:
+    row = home.ledger.artifact(key)
+    assert row is not None, f"{key} is an input of a committed artifact"
+    return row
