@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
-from mediafm_core.errors import SpanError, TitleIdError
+from mediafm_core.errors import IdentityError, SpanError, TitleIdError
 
 TitleId = NewType("TitleId", str)
 """A name that is safe in a path, in SQL, in a glob and in a partition key."""
@@ -40,6 +40,26 @@ def title_id(text: str) -> TitleId:
             next_step="Choose another id, or leave it out and let the delivery's name be turned into one.",
         )
     return TitleId(text)
+
+
+def name_id(text: str, what: str) -> str:
+    """Check that `text` can name something in partition keys and paths, by the same rule as a title id.
+
+    Args:
+        text: the name.
+        what: what it is to name, for the message.
+
+    Raises:
+        IdentityError: it cannot.
+    """
+    if not _TITLE_ID.fullmatch(text) or text.isdigit():
+        raise IdentityError(
+            f"{what} name {text!r}",
+            found="a name that is unsafe in a path or a partition key",
+            expected="1 to 64 of a-z, 0-9, _ and -, starting with a letter or digit, not digits alone",
+            next_step="Choose another name.",
+        )
+    return text
 
 
 def title_id_from_name(name: str) -> TitleId:

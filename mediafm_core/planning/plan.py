@@ -1,9 +1,9 @@
 """The plan: what is asked for and not committed, in the order in which it can be made, each step with its reason."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.desired import Desired, desired, snapshot
 from mediafm_core.planning.state import State, Step
@@ -69,6 +69,18 @@ def visible(
         elif standing:
             members[title] = ArtifactKey(step.key.kind, step.key.partition, standing)
     return members
+
+
+def for_titles(missing: Iterable[Step], state: State, titles: Container[str | None]) -> list[Step]:
+    """Of a plan's steps those about these titles that can be made without any other title's, and the snapshot."""
+    chosen: list[Step] = []
+    available = set(state.committed)
+    for step in missing:
+        wanted = step.title in titles or not KINDS[step.key.kind].axes
+        if wanted and available.issuperset(step.inputs.values()):
+            chosen.append(step)
+            available.add(step.key)
+    return chosen
 
 
 def with_reasons(steps: Iterable[Step], earlier: Earlier) -> list[Step]:
