@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mediafm_core.consumption.catalogue import Catalogue, Shots, TitleEntry
-    from mediafm_core.consumption.catalogue import open_catalogue as open  # noqa: A004
+    from mediafm_core.consumption.catalogue import open_catalogue as open
     from mediafm_core.consumption.similarity import SimilarShot, SimilarTitle, similar_shots, similar_titles
     from mediafm_core.errors import MediaFMError
 
