@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from mediafm_core.catalogue import Modality, Suite
 from mediafm_core.errors import DimensionError
+from mediafm_core.execution import Bench, Draft
+from mediafm_core.planning.state import Step
+from mediafm_core.store.vectors import spans_of, vector_table, vectors_of
 
 Vectors = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -76,6 +79,21 @@ def split(fused: Vectors, suite: Suite) -> Blocks:
         raise _width_error("fused embedding", fused.shape[-1], suite.dims, suite)
     first, second = suite.video.dims, suite.video.dims + suite.audio.dims
     return Blocks(fused[..., :first], fused[..., first:second], fused[..., second:])
+
+
+def make_fused(bench: Bench, step: Step) -> Draft:
+    """The fused embeddings of a title, from its three unimodal ones."""
+    tables = {role: bench.read_table(step, role) for role in ("video", "audio", "text")}
+    video, audio, text = (vectors_of(table) for table in tables.values())
+    has_audio, has_text = presence(audio), presence(text)
+    fused = fuse(video, audio, text, suite=bench.suite(step), has_audio=has_audio, has_text=has_text)
+    facts = {
+        "n_shots": len(fused),
+        "dims": fused.shape[1],
+        "n_with_audio": int(has_audio.sum()),
+        "n_with_text": int(has_text.sum()),
+    }
+    return Draft(vector_table(spans_of(tables["video"]), fused), facts)
 
 
 def presence(block: Vectors) -> Mask:

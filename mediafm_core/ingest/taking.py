@@ -98,9 +98,19 @@ def arrivals(home: Home) -> Arrivals:
     return Arrivals(complete, tuple(found for found in new if found not in complete))
 
 
-def refuse(home: Home, listing: Listing, error: DeliveryError) -> None:
-    """Remember a delivery that cannot be taken, so that it is shown and not examined at each look."""
-    home.ledger.reject(Rejection(listing.signature, listing.delivered_as, str(error)))
+def take_or_refuse(home: Home, listing: Listing) -> Examined | DeliveryError:
+    """Take what lies in the landing folder; a refusal is remembered, so that it is shown and not examined at each look.
+
+    Returns:
+        What was taken, or why it was refused.
+    """
+    try:
+        examined = examine(listing.path)
+        take(home, examined)
+    except DeliveryError as error:
+        home.ledger.reject(Rejection(listing.signature, listing.delivered_as, str(error)))
+        return error
+    return examined
 
 
 def make_delivery(bench: Bench, step: Step) -> Draft:

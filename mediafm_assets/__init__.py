@@ -1,0 +1,1 @@
+"""The Dagster asset graph around `mediafm_core`, and the `mediafm` command."""

@@ -1,0 +1,92 @@
+"""One code path for every way in which a step can be asked for: the same stages, the same events.
+
+A run that succeeds over many partitions returns one result, from which Dagster makes an event for each key. A run in
+which some failed logs an event for each that was finished, then fails and names the others.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import dagster as dg
+
+from mediafm_assets.metadata import outcome_metadata, summary_metadata
+from mediafm_assets.resources import HomeResource
+from mediafm_core.catalogue import UNPARTITIONED
+from mediafm_core.contextual.stage import make_contextual
+from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video
+from mediafm_core.errors import MediaFMError
+from mediafm_core.execution import Outcome, Stage, Status, carry_out
+from mediafm_core.fusion import make_fused
+from mediafm_core.ingest.taking import make_delivery
+from mediafm_core.pretraining.stage import make_corpus, make_encoder
+from mediafm_core.shots.stage import make_shots, make_thumbnails
+from mediafm_core.snapshots import make_snapshot, publish
+from mediafm_core.timed_text.stage import make_timed_text
+
+STAGES: Mapping[str, Stage] = MappingProxyType(
+    {
+        "deliveries": Stage(make_delivery),
+        "shots": Stage(make_shots),
+        "thumbnails": Stage(make_thumbnails),
+        "timed_text": Stage(make_timed_text),
+        "video_embeddings": Stage(make_video),
+        "audio_embeddings": Stage(make_audio),
+        "text_embeddings": Stage(make_text),
+        "metadata_embedding": Stage(make_metadata),
+        "fused_embeddings": Stage(make_fused),
+        "pretraining_corpus": Stage(make_corpus),
+        "mediafm_encoder": Stage(make_encoder),
+        "contextual_embeddings": Stage(make_contextual),
+        "snapshot": Stage(make_snapshot, settle=publish),
+    }
+)
+"""How each asset is made."""
+
+_DONE = {Status.MADE, Status.KEPT}
+
+
+def materialise(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """Carry out the run's partitions of its asset; what exists already costs no compute.
+
+    Raises:
+        dg.Failure: some partitions could not be made; it names them.
+    """
+    kind = context.asset_key.path[-1]
+    partitions = (
+        context.partition_keys if context.has_partition_key_range or context.has_partition_key else [UNPARTITIONED]
+    )
+    outcomes = list(run_steps(home, [(kind, str(partition)) for partition in partitions]))
+    if failed := [outcome for outcome in outcomes if outcome.status not in _DONE]:
+        for outcome in outcomes:
+            if outcome.status in _DONE:
+                context.log_event(event_of(outcome))
+        raise failure(failed)
+    if not outcomes:
+        raise dg.Failure("Nothing to publish: no title has embeddings of an encoder in production yet.")
+    (first, *more) = outcomes
+    return dg.MaterializeResult(metadata=summary_metadata(outcomes) if more else outcome_metadata(first))
+
+
+def run_steps(home: HomeResource, wanted: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
+    """Carry out (asset, partition) pairs in their order, yielding each outcome as soon as it is known.
+
+    Raises:
+        dg.Failure: the steps cannot be tried at all.
+    """
+    try:
+        yield from carry_out(home.open(), wanted, STAGES, home.reporter)
+    except MediaFMError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def event_of(outcome: Outcome) -> dg.AssetMaterialization:
+    """The event that tells Dagster of one finished artifact."""
+    return dg.AssetMaterialization(
+        asset_key=outcome.key.kind, partition=outcome.key.partition or None, metadata=outcome_metadata(outcome)
+    )
+
+
+def failure(failed: Sequence[Outcome]) -> dg.Failure:
+    """The failure of a run, with the name of each step that was not done, and why."""
+    lines = [f"{outcome.key.kind} of {outcome.key.partition}: {outcome.error}" for outcome in failed]
+    return dg.Failure(f"{len(failed)} steps were not done.\n" + "\n".join(lines))

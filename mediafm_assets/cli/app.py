@@ -1,0 +1,36 @@
+"""The command's tree."""
+
+import typer
+
+from mediafm_assets.cli import catalogue_commands, encoder_commands, home_commands, reading_commands
+from mediafm_assets.cli.demo import demo
+
+app = typer.Typer(
+    name="mediafm",
+    help=(
+        "Turn films into embeddings of their shots, and keep a catalogue of them right.\n\n"
+        "Example: mediafm init && mediafm ingest film.mp4 && mediafm apply && mediafm encoder train v1 && mediafm apply"
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+for command in (home_commands.init, demo, home_commands.dev):
+    app.command()(command)
+for command in (
+    catalogue_commands.ingest,
+    catalogue_commands.plan,
+    catalogue_commands.apply,
+    catalogue_commands.status,
+):
+    app.command()(command)
+for command in (
+    reading_commands.titles,
+    reading_commands.shots,
+    reading_commands.clip,
+    reading_commands.similar,
+    reading_commands.report,
+):
+    app.command()(command)
+app.add_typer(encoder_commands.app, name="encoder")

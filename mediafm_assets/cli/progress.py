@@ -1,0 +1,70 @@
+"""Long work, shown while it goes on."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from mediafm_core.catalogue import split_partition
+from mediafm_core.execution import Outcome, Status
+from mediafm_core.planning.state import Step
+
+_REDRAW_S = 0.1
+
+
+class ShownProgress:
+    """A reporter that draws two bars on a terminal, and prints a line for each finished step elsewhere.
+
+    Args:
+        console: where to draw.
+        n_steps: how many steps there will be.
+    """
+
+    def __init__(self, console: Console, n_steps: int) -> None:
+        self.outcomes: list[Outcome] = []
+        self._console = console
+        self._drawn_at = 0.0
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True)
+        self._all: TaskID = self._progress.add_task("all steps", total=n_steps, note="")
+        self._one: TaskID = self._progress.add_task("", total=100, note="")
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def begin(self, step: Step) -> None:
+        """See `Reporter`."""
+        self._progress.update(self._one, description=describe(step.key.kind, step.key.partition), completed=0, note="")
+
+    def advance(self, fraction: float, note: str = "") -> None:
+        """See `Reporter`."""
+        if time.monotonic() - self._drawn_at > _REDRAW_S:
+            self._drawn_at = time.monotonic()
+            self._progress.update(self._one, completed=round(100 * fraction), note=note)
+
+    def end(self, outcome: Outcome) -> None:
+        """See `Reporter`."""
+        self.outcomes.append(outcome)
+        self._progress.update(self._all, advance=1)
+        done = describe(outcome.key.kind, outcome.key.partition)
+        if outcome.status in (Status.FAILED, Status.BLOCKED):
+            self._console.print(f"[red]{outcome.status.value:8}[/] {done}: {outcome.error}", highlight=False)
+        else:
+            self._console.print(f"[dim]{outcome.status.value:8} {done} {outcome.seconds:6.1f} s[/]", highlight=False)
+
+
+def describe(kind: str, partition: str) -> str:
+    """A step in words: `shots of bbb`, `contextual_embeddings of bbb by v1`."""
+    axes = split_partition(kind, partition)
+    of = f" of {axes['title']}" if "title" in axes else ""
+    by = f" by {axes['encoder']}" if "encoder" in axes else ""
+    return f"{kind}{of}{by}"

@@ -1,0 +1,109 @@
+"""A home and its Dagster instance, opened together; and jobs of the asset graph, run in this process."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from rich.console import Console
+
+from mediafm_assets.cli.progress import ShownProgress
+from mediafm_assets.jobs import refresh, steps_config
+from mediafm_assets.partitions import sync
+from mediafm_assets.resources import HomeResource
+from mediafm_core.execution import Outcome, explained_plan, read_state
+from mediafm_core.ingest.taking import Examined, arrivals, examine
+from mediafm_core.planning.plan import Plan
+from mediafm_core.store.home import Home
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+DAGSTER_YAML = """\
+# The Dagster instance of this home: SQLite below this folder. For PostgreSQL see docs/operations.md.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+run_queue:
+  max_concurrent_runs: 1        # steps of one home share the machine; raise it where there is more than one worker
+  dequeue_interval_seconds: 1
+run_monitoring:
+  enabled: true
+  max_runtime_seconds: 86400    # a run whose worker died with the machine does not stay 'started' for ever
+retention:
+  sensor:
+    purge_after_days: 7
+"""
+
+
+def initialise(root: Path) -> Home:
+    """Make a home whole: folders, ledger, instruments, suite, and its Dagster instance; harmless where it exists."""
+    from mediafm_core.encoders.suites import embedded_suite
+    from mediafm_core.shots import DETECTOR
+    from mediafm_core.timed_text.recognition import RECOGNISER
+
+    home = Home.create(root)
+    home.declare("instrument", "detector", asdict(DETECTOR))
+    home.declare("instrument", "recogniser", asdict(RECOGNISER))
+    suite = embedded_suite()
+    home.declare("suite", suite.id, asdict(suite))
+    settings = dagster_folder(home) / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(DAGSTER_YAML)
+    with dagster_instance(home) as instance:
+        sync(instance, read_state(home))
+    return home
+
+
+def dagster_folder(home: Home) -> Path:
+    """The DAGSTER_HOME of a home."""
+    return home.root / "dagster"
+
+
+def dagster_instance(home: Home) -> dg.DagsterInstance:
+    """The Dagster instance of a home."""
+    return dg.DagsterInstance.from_config(str(dagster_folder(home)))
+
+
+def landing_plan(home: Home) -> tuple[Plan, list[Examined]]:
+    """The plan for the catalogue as it would be with what lies complete in the landing folder; nothing is taken.
+
+    Raises:
+        DeliveryError: a delivery cannot be taken.
+    """
+    found = [examine(listing.path) for listing in arrivals(home).complete]
+    state = read_state(home).with_titles(*(examined.title for examined in found))
+    return explained_plan(home, state), found
+
+
+def carry_out_plan(home: Home, plan: Plan, console: Console) -> list[Outcome]:
+    """Run the steps of a plan as one run of the job `refresh`, with progress, and return what became of each."""
+    return run_job(home, refresh, steps_config(plan.steps), len(plan.steps), console)
+
+
+def run_job(home: Home, job: dg.JobDefinition, config: dict[str, Any], n_steps: int, console: Console) -> list[Outcome]:
+    """Run a job in this process on a home's instance; what it did stands in Dagster's history as any other run.
+
+    Raises:
+        dg.Failure: the job failed before it tried a step.
+    """
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    with dagster_instance(home) as instance, ShownProgress(console, n_steps) as progress:
+        resource = HomeResource.reporting_to(home.root, progress)
+        result = job.execute_in_process(
+            run_config={**config, **_QUIET}, instance=instance, resources={"home": resource}, raise_on_error=False
+        )
+    if not result.success and not progress.outcomes:
+        raise dg.Failure(_reason(result))
+    return progress.outcomes
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_failure and event.is_step_event:
+            data = event.step_failure_data
+            return (
+                data.user_failure_data.description or "" if data.user_failure_data else str(data.error_display_string)
+            )
+    return "the run failed before its first step"

@@ -1,0 +1,126 @@
+"""Jobs that sensors and the command submit. Each runs the stages of the asset graph and logs an event per artifact.
+
+One op carries out steps of any assets and partitions in the order of the plan, so a title's whole chain is one run.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from mediafm_assets.carrying import event_of, failure, run_steps
+from mediafm_assets.partitions import sync
+from mediafm_assets.resources import HomeResource
+from mediafm_core.errors import DeliveryError, MediaFMError
+from mediafm_core.execution import Outcome, Status, read_state
+from mediafm_core.ingest.listing import list_delivery
+from mediafm_core.ingest.taking import take_or_refuse
+from mediafm_core.planning.plan import for_titles, plan
+from mediafm_core.planning.state import Step
+from mediafm_core.pretraining.declaring import declare_encoder
+from mediafm_core.store.home import Home
+
+
+class Steps(dg.Config):
+    """Which artifacts to make."""
+
+    steps: list[list[str]] = Field(
+        description="Pairs of asset and partition, each after those that it reads; '' where an asset has no partitions."
+    )
+
+
+class Landing(dg.Config):
+    """Which deliveries to take."""
+
+    names: list[str] = Field(description="Names of folders or media files in the home's landing folder.")
+
+
+class Training(dg.Config):
+    """Which encoder to train."""
+
+    name: str = Field(description="An encoder that was declared with `mediafm encoder train`, or a new one.")
+    preset: str = Field(default="small", description="Of a new one: size and schedule; demo, small or paper.")
+    seed: int = Field(default=0, description="Of a new one: of the weights, the masks and the order of the data.")
+
+
+def steps_config(steps: Iterable[Step]) -> dict[str, Any]:
+    """The run configuration with which `refresh` carries out the steps of a plan."""
+    pairs = [[step.key.kind, step.key.partition] for step in steps]
+    return {"ops": {"carry_out_steps": {"config": {"steps": pairs}}}}
+
+
+def landing_config(names: Sequence[str]) -> dict[str, Any]:
+    """The run configuration with which `ingest` takes deliveries from the landing folder."""
+    return {"ops": {"take_deliveries": {"config": {"names": list(names)}}}}
+
+
+def training_config(name: str) -> dict[str, Any]:
+    """The run configuration with which `train_encoder` trains a declared encoder."""
+    return {"ops": {"train": {"config": {"name": name}}}}
+
+
+@dg.op
+def carry_out_steps(context: dg.OpExecutionContext, config: Steps, home: HomeResource) -> None:
+    """Make these artifacts, log an event for each, and fail at the end if some could not be made."""
+    _carry_out(context, home, [(kind, partition) for kind, partition in config.steps])
+
+
+@dg.op
+def take_deliveries(context: dg.OpExecutionContext, config: Landing, home: HomeResource) -> None:
+    """Take deliveries from the landing folder, or refuse them, then make what hangs on their titles."""
+    opened = home.open()
+    titles = {title for name in config.names if (title := _take(context, opened, name))}
+    state = read_state(opened)
+    wanted = for_titles(plan(state).steps, state, titles)
+    _carry_out(context, home, [(step.key.kind, step.key.partition) for step in wanted])
+
+
+@dg.op
+def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) -> None:
+    """Declare an encoder over what is fused now, unless it was declared before, and train it."""
+    opened = home.open()
+    try:
+        if config.name not in opened.ledger.declared("encoder"):
+            declare_encoder(opened, config.name, preset=config.preset, seed=config.seed)
+    except MediaFMError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    _carry_out(context, home, [("pretraining_corpus", config.name), ("mediafm_encoder", config.name)])
+
+
+def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
+    taken = take_or_refuse(home, list_delivery(home.landing / name))
+    if isinstance(taken, DeliveryError):
+        context.log.error("Refused: %s", taken)
+        return None
+    return taken.title.id
+
+
+def _carry_out(context: dg.OpExecutionContext, home: HomeResource, wanted: list[tuple[str, str]]) -> None:
+    sync(context.instance, read_state(home.open()))
+    failed: list[Outcome] = []
+    for outcome in run_steps(home, wanted):
+        if outcome.status in (Status.MADE, Status.KEPT):
+            context.log_event(event_of(outcome))
+        else:
+            failed.append(outcome)
+    if failed:
+        raise failure(failed)
+
+
+@dg.job(description="Make the artifacts that the planner misses; what `mediafm apply` and the sensor `reconcile` run.")
+def refresh() -> None:
+    """See the description."""
+    carry_out_steps()
+
+
+@dg.job(description="Take new deliveries from the landing folder and make everything that hangs on them.")
+def ingest() -> None:
+    """See the description."""
+    take_deliveries()
+
+
+@dg.job(description="Train a new encoder on everything that is fused now.")
+def train_encoder() -> None:
+    """See the description."""
+    train()

@@ -1,0 +1,32 @@
+"""What the assets are partitioned by. The keys mirror the ledger; `sync` is the only place that adds or removes one."""
+
+import dagster as dg
+
+from mediafm_core.planning.state import State
+
+titles = dg.DynamicPartitionsDefinition(name="titles")
+suites = dg.DynamicPartitionsDefinition(name="suites")
+encoders = dg.DynamicPartitionsDefinition(name="encoders")
+# two dimensions at most; a key's parts stand in the alphabetical order of the dimensions
+suite_titles = dg.MultiPartitionsDefinition({"suite": suites, "title": titles})
+encoder_titles = dg.MultiPartitionsDefinition({"encoder": encoders, "title": titles})
+
+title_of_suite_title = dg.MultiToSingleDimensionPartitionMapping("title")
+encoder_of_encoder_title = dg.MultiToSingleDimensionPartitionMapping("encoder")
+same_title = dg.MultiPartitionMapping({"title": dg.DimensionPartitionMapping("title", dg.IdentityPartitionMapping())})
+every_partition = dg.AllPartitionMapping()
+
+
+def sync(instance: dg.DagsterInstance, state: State) -> None:
+    """Make the partition keys those of the catalogue: add what is new, remove what is gone."""
+    wanted = {
+        "titles": list(state.titles),
+        "suites": [suite.id for suite in state.suites],
+        "encoders": [encoder.name for encoder in state.encoders],
+    }
+    for definition, keys in wanted.items():
+        present = set(instance.get_dynamic_partitions(definition))
+        if new := [key for key in keys if key not in present]:
+            instance.add_dynamic_partitions(definition, new)
+        for gone in present.difference(keys):
+            instance.delete_dynamic_partition(definition, gone)

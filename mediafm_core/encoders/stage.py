@@ -1,0 +1,77 @@
+"""What a suite sees, hears and reads of a title: one vector per shot and modality."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import pyarrow as pa
+
+from mediafm_core.catalogue import Modality
+from mediafm_core.encoders.suites import load
+from mediafm_core.execution import Bench, Draft
+from mediafm_core.identity import Span
+from mediafm_core.media.cache import working_set
+from mediafm_core.media.working_set import audio_of, stills_of
+from mediafm_core.planning.state import Step
+from mediafm_core.store.vectors import spans_of, vector_column, vector_table
+
+
+class _Read(Sequence[Any]):
+    """What the shots of a title offer, each read from disk when its turn comes; tells how far it has come."""
+
+    def __init__(self, spans: Sequence[Span], read: Callable[[Span], Any], report: Callable[[float], None]) -> None:
+        self._spans, self._read, self._report = spans, read, report
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return _Read(self._spans[index], self._read, self._report)
+        self._report(index / len(self._spans))
+        return self._read(self._spans[index])
+
+
+def make_video(bench: Bench, step: Step) -> Draft:
+    """One vector per shot from its stills."""
+    decoded = working_set(bench, step)
+    at_most = bench.suite(step).video.instrument.settings["stills_per_shot"]
+    return _encoded(bench, step, Modality.VIDEO, lambda span: stills_of(decoded, span, at_most))
+
+
+def make_audio(bench: Bench, step: Step) -> Draft:
+    """One vector per shot from its sound; zeros where it has none."""
+    decoded = working_set(bench, step)
+    return _encoded(bench, step, Modality.AUDIO, lambda span: audio_of(decoded, span))
+
+
+def _encoded(bench: Bench, step: Step, modality: Modality, read: Callable[[Span], Any]) -> Draft:
+    spans = spans_of(bench.read_table(step, "shots"))
+    encoder = load(bench.suite(step).spec(modality), n_threads=n_threads())
+    vectors = encoder.encode(_Read(spans, read, bench.reporter.advance))
+    return Draft(vector_table(spans, vectors), {"n_shots": len(spans), "dims": vectors.shape[1]})
+
+
+def make_text(bench: Bench, step: Step) -> Draft:
+    """One vector per shot from its timed text; zeros where nothing is said."""
+    table = bench.read_table(step, "timed_text")
+    texts = table["text"].to_pylist()
+    vectors = load(bench.suite(step).text, n_threads=n_threads()).encode(texts)
+    facts = {"n_shots": len(texts), "n_with_text": sum(1 for text in texts if text), "dims": vectors.shape[1]}
+    return Draft(vector_table(spans_of(table), vectors), facts)
+
+
+def make_metadata(bench: Bench, step: Step) -> Draft:
+    """One vector for what a title is about."""
+    described = bench.title(step).metadata.described
+    vectors = load(bench.suite(step).text, n_threads=n_threads()).encode([described])
+    return Draft(pa.table({"vector": vector_column(vectors)}), {"text": described, "dims": vectors.shape[1]})
+
+
+def n_threads() -> int:
+    """Threads for one encoder: the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

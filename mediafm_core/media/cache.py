@@ -1,0 +1,36 @@
+"""Working sets of a home: decoded once for a title's whole chain, evicted when newer ones need the room."""
+
+import os
+import shutil
+from pathlib import Path
+
+from mediafm_core.catalogue import Part
+from mediafm_core.execution import Bench
+from mediafm_core.media.sandbox import decode
+from mediafm_core.media.working_set import WorkingSet
+from mediafm_core.planning.state import Step
+
+MAX_KEPT = 2
+"""Working sets on disk at a time; a film of two hours takes about 8 GB."""
+
+
+def working_set(bench: Bench, step: Step) -> WorkingSet:
+    """The decoded media of the title that a step is about, decoded now if it is not at hand.
+
+    Raises:
+        MediaError: the media cannot be decoded whole.
+        ArtifactError: its bytes are no longer in the home.
+    """
+    (media,) = bench.title(step).part_files(Part.MEDIA)
+    folder = bench.home.work / media.sha256
+    if not folder.is_dir():
+        _evict(bench.home.work, keep=MAX_KEPT - 1)
+        decode(bench.home.blobs.path(media.sha256), folder, bench.reporter.advance)
+    os.utime(folder)  # read last
+    return WorkingSet.open(folder)
+
+
+def _evict(work: Path, *, keep: int) -> None:
+    sets = sorted((p for p in work.iterdir() if p.is_dir() and len(p.name) == 64), key=lambda p: p.stat().st_mtime)
+    for stale in sets[: max(0, len(sets) - keep)]:
+        shutil.rmtree(stale, ignore_errors=True)  # who has it mapped keeps reading; who comes later decodes again

@@ -1,0 +1,60 @@
+"""Asking for a new encoder: its corpus is frozen here, so a title that comes later makes no encoder stale."""
+
+from dataclasses import asdict
+
+from mediafm_core.catalogue import CorpusMember, EncoderSpec, Suite
+from mediafm_core.errors import PlanError, TrainingError
+from mediafm_core.execution import read_state
+from mediafm_core.identity import name_id
+from mediafm_core.planning.desired import desired
+from mediafm_core.planning.state import State
+from mediafm_core.pretraining.presets import preset_config
+from mediafm_core.store.home import Home
+
+
+def declare_encoder(home: Home, name: str, *, preset: str, seed: int) -> EncoderSpec:
+    """Declare an encoder over every title that is fused now; the first one of a home is what readers see.
+
+    Raises:
+        IdentityError: the name cannot be one.
+        PlanError: the name is taken.
+        TrainingError: there is no such preset, or no title is fused yet.
+    """
+    state = read_state(home)
+    if any(encoder.name == name for encoder in state.encoders):
+        raise PlanError(
+            f"encoder {name!r}",
+            found="an encoder of this name",
+            expected="a new name: an encoder never changes",
+            next_step="Choose another name; `mediafm encoder list` shows those that exist.",
+        )
+    suite = state.suites[-1]
+    dims = (suite.video.dims, suite.audio.dims, suite.text.dims)
+    spec = EncoderSpec(
+        name=name_id(name, "encoder"),
+        suite=suite.id,
+        corpus=_fused_now(state, suite),
+        config=preset_config(preset, modality_dims=dims, metadata_dims=suite.text.dims),
+        seed=seed,
+    )
+    home.declare("encoder", name, asdict(spec))
+    if state.production is None:
+        home.declare("production", "encoder", {"name": name})
+    return spec
+
+
+def _fused_now(state: State, suite: Suite) -> tuple[CorpusMember, ...]:
+    members = []
+    for title, chain in desired(state).chains.items():
+        keys = {step.key.kind: step.key for step in chain if step.axes.get("suite") == suite.id}
+        fused, metadata = keys["fused_embeddings"], keys["metadata_embedding"]
+        if {fused, metadata} <= state.committed:
+            members.append(CorpusMember(title=title, fused=fused.fingerprint, metadata=metadata.fingerprint))
+    if not members:
+        raise TrainingError(
+            "pre-training corpus",
+            found="no title with fused embeddings",
+            expected="at least one",
+            next_step="Ingest titles and run `mediafm apply` first.",
+        )
+    return tuple(members)
