@@ -141,9 +141,9 @@ def test_a_shot_that_turns_into_another_has_two_sources() -> None:
     assert [(line.offset, len(line.frames)) for line in lines] == [(30, 20), (60, 20)]
 
 
-def test_black_frames_and_foreign_frames_have_no_source() -> None:
+def test_frames_that_have_all_but_faded_and_foreign_frames_have_no_source() -> None:
     _, film = planted(1.0)
-    black = np.zeros((40, 400), np.float32)
+    faded = film[30:70] * 0.05
     foreign = np.random.default_rng(2).uniform(0, 200, (40, 400)).astype(np.float32)
-    for trailer in (black, foreign):
+    for trailer in (faded, foreign):
         assert make_truth.sources(make_truth.correlations(trailer, film), (0, 40)) == []
