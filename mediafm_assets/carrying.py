@@ -10,7 +10,7 @@ from types import MappingProxyType
 import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
-from mediafm_assets.resources import HomeResource
+from mediafm_assets.resources import REPORTER, HomeResource
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video
@@ -74,7 +74,7 @@ def run_steps(home: HomeResource, wanted: Iterable[tuple[str, str]]) -> Iterator
         dg.Failure: the steps cannot be tried at all.
     """
     try:
-        yield from carry_out(home.open(), wanted, STAGES, home.reporter)
+        yield from carry_out(home.open(), wanted, STAGES, REPORTER.get())
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
 

@@ -1,5 +1,7 @@
 """What the assets are partitioned by. The keys mirror the ledger; `sync` is the only place that adds or removes one."""
 
+import warnings
+
 import dagster as dg
 
 from mediafm_core.planning.state import State
@@ -11,9 +13,14 @@ encoders = dg.DynamicPartitionsDefinition(name="encoders")
 suite_titles = dg.MultiPartitionsDefinition({"suite": suites, "title": titles})
 encoder_titles = dg.MultiPartitionsDefinition({"encoder": encoders, "title": titles})
 
-title_of_suite_title = dg.MultiToSingleDimensionPartitionMapping("title")
-encoder_of_encoder_title = dg.MultiToSingleDimensionPartitionMapping("encoder")
-same_title = dg.MultiPartitionMapping({"title": dg.DimensionPartitionMapping("title", dg.IdentityPartitionMapping())})
+with warnings.catch_warnings():
+    # the mappings between dimensions are marked beta; tests/upstream pins what we use of them
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    title_of_suite_title = dg.MultiToSingleDimensionPartitionMapping("title")
+    encoder_of_encoder_title = dg.MultiToSingleDimensionPartitionMapping("encoder")
+    same_title = dg.MultiPartitionMapping(
+        {"title": dg.DimensionPartitionMapping("title", dg.IdentityPartitionMapping())}
+    )
 every_partition = dg.AllPartitionMapping()
 
 

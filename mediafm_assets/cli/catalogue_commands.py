@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
+from mediafm_assets.cli.progress import describe
 from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
 from mediafm_core.execution import Status, read_state
 from mediafm_core.ingest.listing import deliveries_in
@@ -81,8 +82,7 @@ def show_plan(home: Home, plan: Plan) -> None:
         )
         return
     if len(plan.steps) <= _SHOWN_STEPS:
-        rows = [(step.key.kind, step.key.partition, step.reason) for step in plan.steps]
-        print_table("missing", ("asset", "partition", "reason"), rows)
+        print_table("missing", ("step", "reason"), [(describe(*step.key[:2]), step.reason) for step in plan.steps])
     counts = Counter(step.key.kind for step in plan.steps)
     past = {kind: _mean_seconds(home, kind) for kind in counts}
     rows = [(kind, n, n * past[kind] if past[kind] is not None else None) for kind, n in counts.items()]

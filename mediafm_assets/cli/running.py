@@ -1,6 +1,5 @@
 """A home and its Dagster instance, opened together; and jobs of the asset graph, run in this process."""
 
-import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from rich.console import Console
 from mediafm_assets.cli.progress import ShownProgress
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_assets.partitions import sync
-from mediafm_assets.resources import HomeResource
+from mediafm_assets.resources import REPORTER, HomeResource
 from mediafm_core.execution import Outcome, explained_plan, read_state
 from mediafm_core.ingest.taking import Examined, arrivals, examine
 from mediafm_core.planning.plan import Plan
@@ -88,12 +87,17 @@ def run_job(home: Home, job: dg.JobDefinition, config: dict[str, Any], n_steps: 
     Raises:
         dg.Failure: the job failed before it tried a step.
     """
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with dagster_instance(home) as instance, ShownProgress(console, n_steps) as progress:
-        resource = HomeResource.reporting_to(home.root, progress)
-        result = job.execute_in_process(
-            run_config={**config, **_QUIET}, instance=instance, resources={"home": resource}, raise_on_error=False
-        )
+        token = REPORTER.set(progress)
+        try:
+            result = job.execute_in_process(
+                run_config={**config, **_QUIET},
+                instance=instance,
+                resources={"home": HomeResource(root=str(home.root))},
+                raise_on_error=False,
+            )
+        finally:
+            REPORTER.reset(token)
     if not result.success and not progress.outcomes:
         raise dg.Failure(_reason(result))
     return progress.outcomes

@@ -13,7 +13,7 @@ from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import title_id, title_id_from_name
 from mediafm_core.ingest.listing import Listing, check_listing, deliveries_in, list_delivery
 from mediafm_core.ingest.metadata import read_metadata
-from mediafm_core.media.containers import probe
+from mediafm_core.media.declared import probe
 from mediafm_core.planning.state import Step
 from mediafm_core.store.blobs import file_sha256
 from mediafm_core.store.home import Home

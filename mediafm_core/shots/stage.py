@@ -7,7 +7,7 @@ from mediafm_core.media.cache import working_set
 from mediafm_core.planning.state import Step
 from mediafm_core.shots.boundaries import shots_from_probabilities
 from mediafm_core.shots.thumbnails import thumbnails
-from mediafm_core.shots.transnet import transition_probabilities
+from mediafm_core.shots.transitions import transition_probabilities
 from mediafm_core.store.vectors import span_columns, spans_of
 
 

@@ -1,0 +1,94 @@
+"""What must hold of the artifacts that exist, shown beside the assets."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+import dagster as dg
+import numpy as np
+import pyarrow.parquet as pq
+
+from mediafm_assets.metadata import table_metadata
+from mediafm_assets.resources import HomeResource
+from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.execution import read_state
+from mediafm_core.planning.desired import desired
+from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.store.vectors import spans_of, vectors_of
+
+_ROUNDING = 2e-3  # a unit vector of fp16 numbers
+
+
+def _wanted(home: Home, kind: str) -> Iterator[ArtifactRow]:
+    """The committed artifacts of one kind that the catalogue asks for now."""
+    state = read_state(home)
+    for step in desired(state).steps():
+        if step.key.kind == kind and (row := home.ledger.artifact(step.key)):
+            yield row
+
+
+def _result(faults: list[dict[str, object]], n_checked: int) -> dg.AssetCheckResult:
+    metadata = {"n_checked": dg.MetadataValue.int(n_checked), "faults": table_metadata(faults)}
+    return dg.AssetCheckResult(passed=not faults, metadata=metadata)
+
+
+@dg.asset_check(asset="deliveries", description="No delivery was refused, and no step is parked after failing.")
+def nothing_is_parked(home: HomeResource) -> dg.AssetCheckResult:
+    """What needs a person: see `mediafm status`."""
+    ledger = home.open().ledger
+    parked = [
+        {"what": f"{failure.key.kind} of {failure.key.partition}", "why": failure.message}
+        for failure in ledger.failures().values()
+        if failure.parked
+    ]
+    refused = [{"what": f"delivery {r.delivered_as}", "why": r.message} for r in ledger.rejections()]
+    return _result([*parked, *refused], len(read_state(home.open()).titles))
+
+
+@dg.asset_check(asset="shots", description="The shots of each title tile it: no gap, no overlap, to its end.")
+def shots_tile_their_title(home: HomeResource) -> dg.AssetCheckResult:
+    """Reads every wanted shot list."""
+    opened, faults, n_checked = home.open(), [], 0
+    for row in _wanted(opened, "shots"):
+        n_checked += 1
+        spans = spans_of(pq.read_table(BytesIO(opened.read(row.key))))
+        edges = [0.0, *(span.end_s for span in spans)]
+        tiles = all(abs(span.start_s - edge) < 1e-6 for span, edge in zip(spans, edges, strict=False))
+        if not tiles or abs(edges[-1] - row.manifest.facts["duration_s"]) > 1e-6:
+            faults.append({"title": row.key.partition, "shots": len(spans), "ends_at_s": edges[-1]})
+    return _result(faults, n_checked)
+
+
+@dg.asset_check(asset="fused_embeddings", description="Every fused embedding is finite and of unit length.")
+def fused_embeddings_are_unit_length(home: HomeResource) -> dg.AssetCheckResult:
+    """Reads every wanted fused table."""
+    opened, faults, n_checked = home.open(), [], 0
+    for row in _wanted(opened, "fused_embeddings"):
+        n_checked += 1
+        lengths = np.linalg.norm(vectors_of(pq.read_table(BytesIO(opened.read(row.key)))), axis=1)
+        if not np.all(np.abs(lengths - 1.0) < _ROUNDING):
+            faults.append(
+                {"partition": row.key.partition, "shortest": float(lengths.min()), "longest": float(lengths.max())}
+            )
+    return _result(faults, n_checked)
+
+
+@dg.asset_check(asset="contextual_embeddings", description="Each title has one contextual embedding for each shot.")
+def contextual_embeddings_match_shots(home: HomeResource) -> dg.AssetCheckResult:
+    """Compares row counts along each lineage."""
+    opened, faults, n_checked = home.open(), [], 0
+    for row in _wanted(opened, "contextual_embeddings"):
+        n_checked += 1
+        fused = opened.ledger.artifact(ArtifactKey(*row.manifest.inputs["fused"]))
+        n_fused = fused.manifest.facts["n_shots"] if fused else None
+        if row.manifest.facts["n_shots"] != n_fused:
+            faults.append({"partition": row.key.partition, "rows": row.manifest.facts["n_shots"], "shots": n_fused})
+    return _result(faults, n_checked)
+
+
+all_checks = [
+    nothing_is_parked,
+    shots_tile_their_title,
+    fused_embeddings_are_unit_length,
+    contextual_embeddings_match_shots,
+]
