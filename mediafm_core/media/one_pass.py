@@ -110,7 +110,9 @@ def _check_whole(path: Path, info: MediaInfo, video: VideoTrack, audio: AudioTra
 
     Each stream is held to its own declared length, for sound may well end before the picture does. Where only the
     container declares a length, the stream that ends last is held to it. Where nothing is declared, a whole file cannot
-    be told from a cut one by its length, so a single fault is too much.
+    be told from a cut one by its length, so a single fault is too much. What this cannot see is a
+    live WebM recording or an MPEG-TS that was cut between two packets: the one declares no length, and the other's is
+    read from what is there.
     """
     if len(video) == 0:
         raise _not_whole(path, "not one frame decodes", "a video stream")

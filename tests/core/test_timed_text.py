@@ -98,7 +98,8 @@ def test_nothing_is_recognised_where_nobody_speaks() -> None:
     random = np.random.default_rng(0)
     noise = (random.normal(size=5 * 16_000) * 3000).astype(np.int16)
     tone = (8000 * np.sin(np.arange(5 * 16_000) / 10)).astype(np.int16)
-    for audio in (np.zeros(0, np.int16), np.zeros(100, np.int16), np.zeros(5 * 16_000, np.int16), noise, tone):
+    hiss = (random.normal(size=10 * 16_000) * 100).astype(np.int16)  # full stops, where no voice is asked for
+    for audio in (np.zeros(0, np.int16), np.zeros(100, np.int16), np.zeros(5 * 16_000, np.int16), noise, tone, hiss):
         assert recognise(audio) == []
 
 
