@@ -1,0 +1,1 @@
+"""The encoder: its configuration, its parts, and its checkpoint."""

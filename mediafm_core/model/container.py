@@ -1,0 +1,59 @@
+"""Tensors and a JSON manifest in one run of bytes: safetensors, with the manifest in its header. Never a pickle."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from mediafm_core.errors import ArtifactError
+from mediafm_core.identity import canonical_json
+
+_KEY = "mediafm"  # one entry alone, so that the same content gives the same bytes
+_N_LENGTH_BYTES = 8  # the header's length, little-endian, stands first
+
+
+class Contents(NamedTuple):
+    """What a container holds."""
+
+    tensors: dict[str, Tensor]
+    manifest: dict[str, Any]
+
+
+def pack(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> bytes:
+    """The same content gives the same bytes. The manifest's values are JSON; NaN is refused with ValueError."""
+    return save({k: t.detach().contiguous() for k, t in tensors.items()}, {_KEY: canonical_json(manifest)})
+
+
+def unpack(data: bytes, what: str, format_version: int) -> Contents:
+    """Read what `pack` wrote.
+
+    Args:
+        data: the container.
+        what: what it should be, for the message.
+        format_version: the manifest's `format` must be this.
+
+    Raises:
+        ArtifactError: it is damaged, is not ours, or has another format version.
+    """
+    try:
+        tensors = load(data)
+        header = json.loads(data[_N_LENGTH_BYTES : _N_LENGTH_BYTES + int.from_bytes(data[:_N_LENGTH_BYTES], "little")])
+        manifest = json.loads(header["__metadata__"][_KEY])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ArtifactError(
+            what,
+            found=f"{len(data)} bytes that cannot be read ({error})",
+            expected="a safetensors file of ours",
+            next_step="Make it again from its inputs.",
+        ) from error
+    if manifest.get("format") != format_version:
+        raise ArtifactError(
+            what,
+            found=f"format {manifest.get('format')!r}",
+            expected=f"format {format_version}",
+            next_step="Read it with the version of MediaFM that wrote it, or make it again.",
+        )
+    return Contents(tensors, manifest)

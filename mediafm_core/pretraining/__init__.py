@@ -1,0 +1,1 @@
+"""Pre-training: Masked Shot Modeling, its objective, optimisers and trainer."""

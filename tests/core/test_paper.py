@@ -1,0 +1,16 @@
+"""The post's numbers hold together."""
+
+from mediafm_core import paper
+
+
+def test_five_tasks_each_with_a_metric() -> None:
+    assert paper.N_TASKS == 5
+    assert all(paper.TASK_METRICS.values())
+
+
+def test_defaults_of_model_and_objective_are_the_posts_numbers() -> None:
+    from mediafm_core.model.config import tiny
+    from mediafm_core.pretraining.config import ObjectiveConfig
+
+    assert tiny((8, 4, 4), 4).window == paper.MAX_SHOTS == 512
+    assert ObjectiveConfig().mask_share == paper.MASK_SHARE == 0.2
