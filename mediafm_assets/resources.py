@@ -20,7 +20,7 @@ def home_from_environment() -> Path:
 
 
 REPORTER: ContextVar[Reporter] = ContextVar("reporter", default=LogReporter())  # noqa: B039  (it has no state)
-"""Who is told how steps go on. Not a field of the resource: Dagster makes a new resource from the fields for each run."""
+"""Who is told how steps go on. No field of the resource: Dagster makes a new resource of its fields for each run."""
 
 
 class HomeResource(dg.ConfigurableResource):

@@ -14,7 +14,7 @@ from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError
 from mediafm_core.identity import canonical_json
 
-_KEY = "mediafm"
+_KEY = "mediafm.artifact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
