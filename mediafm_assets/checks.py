@@ -1,6 +1,6 @@
 """What must hold of the artifacts that exist, shown beside the assets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 
 import dagster as dg
@@ -27,7 +27,7 @@ def _wanted(home: Home, kind: str) -> Iterator[ArtifactRow]:
             yield row
 
 
-def _result(faults: list[dict[str, object]], n_checked: int) -> dg.AssetCheckResult:
+def _result(faults: Sequence[Mapping[str, object]], n_checked: int) -> dg.AssetCheckResult:
     metadata = {"n_checked": dg.MetadataValue.int(n_checked), "faults": table_metadata(faults)}
     return dg.AssetCheckResult(passed=not faults, metadata=metadata)
 

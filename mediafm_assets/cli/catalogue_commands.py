@@ -84,14 +84,14 @@ def show_plan(home: Home, plan: Plan) -> None:
     if len(plan.steps) <= _SHOWN_STEPS:
         print_table("missing", ("step", "reason"), [(describe(*step.key[:2]), step.reason) for step in plan.steps])
     counts = Counter(step.key.kind for step in plan.steps)
-    past = {kind: _mean_seconds(home, kind) for kind in counts}
-    rows = [(kind, n, n * past[kind] if past[kind] is not None else None) for kind, n in counts.items()]
+    rows = [(kind, n, _estimate_s(home, kind, n)) for kind, n in counts.items()]
     print_table(f"{len(plan.steps)} steps", ("asset", "steps", "seconds, as before"), rows)
 
 
-def _mean_seconds(home: Home, kind: str) -> float | None:
+def _estimate_s(home: Home, kind: str, n_steps: int) -> float | None:
+    """Seconds that so many steps took in the past, on average; None where none was ever made."""
     seconds = [row.manifest.seconds for row in home.ledger.artifacts(kind)]
-    return sum(seconds) / len(seconds) if seconds else None
+    return n_steps * sum(seconds) / len(seconds) if seconds else None
 
 
 def apply(home: HomeOption = None) -> None:

@@ -2,23 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 from mediafm_core.errors import DeliveryError
 from mediafm_core.identity import Span, TitleId, title_id
+from mediafm_core.reports.gather import TrueShot
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 CUT = title_id("bbb-cut")
 CLIPS = (title_id("bbb-butterfly"), title_id("bbb-climb"))
-
-
-class TrueShot(NamedTuple):
-    """One shot whose place in the film is known."""
-
-    shot: Span
-    """Where it is seen in the cut or the trailer."""
-    sources: tuple[Span, ...]
-    """Where it stands in the film: one span; two where one shot dissolves into another; none for lettering."""
 
 
 def committed_films() -> dict[TitleId, Path]:

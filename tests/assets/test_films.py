@@ -167,10 +167,10 @@ def test_four_short_clips_are_there_with_a_network_and_two_without() -> None:
 
 
 def test_the_truth_of_the_cut_tiles_it_and_names_one_source_for_each_shot() -> None:
-    shots = [true.shot for true in cut_truth()]
+    shots = [true.span for true in cut_truth()]
     assert shots[0].start_s == 0
     assert all(a.end_s == b.start_s for a, b in pairwise(shots))
-    assert all(true.sources[0].duration_s == pytest.approx(true.shot.duration_s, abs=1e-3) for true in cut_truth())
+    assert all(true.sources[0].duration_s == pytest.approx(true.span.duration_s, abs=1e-3) for true in cut_truth())
 
 
 def test_nine_of_the_trailers_ten_shots_have_a_source() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mediafm_core.contextual import embed_title
+from mediafm_core.contextual.embedding import embed_title
 from mediafm_core.errors import DimensionError
 from mediafm_core.model.config import ModelConfig
 from mediafm_core.model.encoder import MediaFM

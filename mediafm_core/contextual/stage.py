@@ -1,0 +1,51 @@
+"""A title read by an encoder: one vector per shot, and one for the title."""
+
+import base64
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mediafm_core.errors import EncoderMismatchError
+from mediafm_core.execution import Bench, Draft
+from mediafm_core.planning.state import Step
+from mediafm_core.snapshots import TITLE_VECTOR
+from mediafm_core.store.vectors import spans_of, vector_table, vectors_of, with_metadata
+
+if TYPE_CHECKING:
+    from mediafm_core.model.checkpoint import Loaded
+
+
+def make_contextual(bench: Bench, step: Step) -> Draft:
+    """The contextual embeddings of a title by one encoder."""
+    from mediafm_core.contextual.embedding import embed_title
+
+    loaded = _loaded(bench.read(step, "encoder"))
+    suite = bench.encoder(step).suite
+    if loaded.manifest["suite"] != suite:
+        raise EncoderMismatchError(
+            f"encoder {step.axes['encoder']!r}",
+            found=f"weights trained on suite {loaded.manifest['suite']!r}",
+            expected=f"suite {suite!r}, whose embeddings it is to read",
+            next_step="Train an encoder on this suite.",
+        )
+    fused = bench.read_table(step, "fused")
+    metadata = vectors_of(bench.read_table(step, "metadata"))[0]
+    embedded = embed_title(loaded.encoder, vectors_of(fused), metadata, title=step.axes["title"])
+    table = vector_table(spans_of(fused), embedded.shots)
+    title_vector = base64.b64encode(embedded.title.astype(np.float16).tobytes())
+    facts = {"n_shots": len(embedded.shots), "dims": embedded.shots.shape[1]}
+    return Draft(with_metadata(table, {TITLE_VECTOR.decode(): title_vector}), facts)
+
+
+def _loaded(data: bytes) -> "Loaded":
+    """The encoder in these bytes; the one that was used last stays in memory for the next title."""
+    return _last(hashlib.sha256(data).digest(), data)
+
+
+@lru_cache(maxsize=1)
+def _last(_digest: bytes, data: bytes) -> "Loaded":
+    from mediafm_core.model.checkpoint import load
+
+    return load(data)
