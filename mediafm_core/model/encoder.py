@@ -16,7 +16,7 @@ from mediafm_core.model.config import ModelConfig, Positions
 from mediafm_core.model.positions import N_FRACTION_FEATURES, fraction_features, rotary_angles
 
 _INITIAL_SPREAD = 0.02  # BERT's, arXiv 1810.04805
-_CONTENT_SPREAD = 0.3  # of what turns a shot, a row of unit length, into its token: its content outweighs its place
+_CONTENT_SPREAD = 1.0  # a shot, a row of unit length, becomes a token whose coordinates vary by 1
 
 
 class Encoded(NamedTuple):
@@ -136,7 +136,7 @@ class MediaFM(nn.Module):
 def _initialise(name: str, parameter: Tensor, layers: int, generator: torch.Generator) -> None:
     """Normal weights, unit norms, zero biases; what a block adds starts smaller the more blocks there are.
 
-    A shot comes as a row of unit length. With the usual spread its token would be an eighth of what the sines of its
+    A shot comes as a row of unit length. With the usual spread its content would be a third of what the sines of its
     place add, and an encoder of few titles would tell shots by their places; see docs/adr/0005.
     """
     if name.endswith("norm.weight"):
