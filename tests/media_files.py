@@ -1,13 +1,12 @@
 """Tiny media that the tests make themselves: a few still scenes with hard cuts, and a sound with one click a second."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 FPS = 25
@@ -82,15 +81,3 @@ def _sounds(stream, sound: NDArray[np.int16] | None, from_s: float) -> Iterator[
         frame.pts = start + round(from_s * RATE_HZ)
         yield from (packet for packet in stream.encode(frame) if packet.size)
     yield from (packet for packet in stream.encode(None) if packet.size)
-
-
-@pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
-    """Three scenes of 25, 30 and 20 frames at 25 a second, 3 s, with a click at 1 s and at 2 s."""
-    return write_film(tmp_path_factory.mktemp("film") / "film.mp4", sound=clicks(3.0))
-
-
-@pytest.fixture(scope="session")
-def make_film() -> Callable[..., Film]:
-    """`write_film`, for tests that need an odd one."""
-    return write_film

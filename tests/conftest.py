@@ -1,0 +1,61 @@
+"""What all tests share: tiny films, and one home that has seen the whole chain, built once and copied for each test."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mediafm_core.store.home import Home
+from tests.media_files import Film, clicks, write_film
+
+pytest.register_assert_rewrite("tests.e2e.scenario")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let stages be imported: the policy by which Dagster batches a backfill is marked beta; tests/upstream pins it."""
+    config.addinivalue_line("filterwarnings", "ignore:Parameter `backfill_policy` of:dagster.BetaWarning")
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    """Three scenes of 25, 30 and 20 frames at 25 a second, 3 s, with a click at 1 s and at 2 s."""
+    return write_film(tmp_path_factory.mktemp("film") / "film.mp4", sound=clicks(3.0))
+
+
+@pytest.fixture(scope="session")
+def make_film() -> Callable[..., Film]:
+    """`write_film`, for tests that need an odd one."""
+    return write_film
+
+
+@pytest.fixture(scope="session")
+def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home for which nothing is missing: see `tests.homes`. Read it, never change it: take `home` for that."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # the workers of one session build it once
+    root = base / "finished-home"
+    with (base / "finished-home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            from tests.homes import build_finished_home
+
+            build_finished_home(base / "building-home").rename(root)
+    return root
+
+
+@pytest.fixture
+def home(finished_home: Path, tmp_path: Path) -> Home:
+    """A home of one's own for which nothing is missing: titles `alpha` and `beta`, encoder `v1` in production."""
+    return Home.open(shutil.copytree(finished_home, tmp_path / "home"))
+
+
+@pytest.fixture
+def empty_home(tmp_path: Path) -> Home:
+    """A home with its suite and instruments, and no title."""
+    from mediafm_assets.cli.running import initialise
+
+    return initialise(tmp_path / "empty-home")
