@@ -1,1 +1,1 @@
-"""The tests. A package, so that an installed folder of the same name never stands before it."""
+"""The tests; a package, so that no other installed `tests` is found before it."""

@@ -55,10 +55,10 @@ def desired(state: State) -> Desired:
     return Desired(chains, encoders)
 
 
-def snapshot(trained: Step, encoder: str, members: Mapping[TitleId, tuple[Title, ArtifactKey]]) -> Step:
+def snapshot(trained: ArtifactKey, encoder: str, members: Mapping[TitleId, tuple[Title, ArtifactKey]]) -> Step:
     """The step that shows readers these contextual embeddings of one encoder, each beside its title's record."""
     shown = {title: [_hash_of(asdict(record)), key.fingerprint] for title, (record, key) in members.items()}
-    return _step("snapshot", {}, {"name": encoder, "titles": _hash_of(shown)}, encoder=trained.key)
+    return _step("snapshot", {}, {"name": encoder, "titles": _hash_of(shown)}, encoder=trained)
 
 
 def _title_chain(state: State, title: Title) -> Iterator[Step]:

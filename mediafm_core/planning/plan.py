@@ -25,7 +25,7 @@ def plan(state: State) -> Plan:
     missing, blocked = _missing(state, wanted.steps())
     publish = snapshot_step(state, wanted, will_be_made={step.key for step in missing})
     if publish and (publish.key not in state.committed or publish.key.fingerprint != state.published):
-        missing.append(publish)
+        (blocked if publish.key in state.parked else missing).append(publish)
     return Plan(tuple(missing), tuple(blocked))
 
 
@@ -51,24 +51,27 @@ def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[Artif
     """
     if state.production is None or state.production not in wanted.encoders:
         return None
-    encoder = wanted.encoders[state.production]
-    members = visible(state, encoder.contextual, frozenset(will_be_made))
+    encoder, made = wanted.encoders[state.production], frozenset(will_be_made)
+    trained = _best(state, encoder.trained, made)
+    members = visible(state, encoder.contextual, made)
     shown = {title: (state.titles[title], key) for title, key in members.items()}
-    return snapshot(encoder.trained, state.production, shown) if shown else None
+    return snapshot(trained, state.production, shown) if shown and trained else None
 
 
 def visible(
     state: State, contextual: Mapping[TitleId, Step], will_be_made: frozenset[ArtifactKey] = frozenset()
 ) -> dict[TitleId, ArtifactKey]:
     """Per title the contextual embeddings to show: the wanted ones if they exist (or will), else those that stand."""
-    members = {}
-    for title, step in contextual.items():
-        standing = state.standing.get((step.key.kind, step.key.partition))
-        if step.key in state.committed or step.key in will_be_made:
-            members[title] = step.key
-        elif standing:
-            members[title] = ArtifactKey(step.key.kind, step.key.partition, standing)
-    return members
+    best = {title: _best(state, step, will_be_made) for title, step in contextual.items()}
+    return {title: key for title, key in best.items() if key}
+
+
+def _best(state: State, step: Step, will_be_made: frozenset[ArtifactKey]) -> ArtifactKey | None:
+    """The wanted artifact if it exists (or will), else the one that stands in its partition."""
+    if step.key in state.committed or step.key in will_be_made:
+        return step.key
+    standing = state.standing.get((step.key.kind, step.key.partition))
+    return ArtifactKey(step.key.kind, step.key.partition, standing) if standing else None
 
 
 def for_titles(missing: Iterable[Step], state: State, titles: Container[str | None]) -> list[Step]:
@@ -110,7 +113,12 @@ def _reason(step: Step, before: Mapping[str, Any] | None, reasons: Mapping[Artif
             return reasons[upstream]
     if "code" in changed:
         return f"{step.key.kind}: code version {before.get('code')} is now {step.ingredients['code']}"
-    return f"{_subject(step)}: {' and '.join(changed)} changed" if changed else f"{_subject(step)}: artifact is gone"
+    # made from just this before: only the snapshot is asked for again then, for the pointer's sake
+    return (
+        f"{_subject(step)}: {' and '.join(changed)} changed"
+        if changed
+        else f"{_subject(step)}: made, not yet published"
+    )
 
 
 def _subject(step: Step) -> str:
