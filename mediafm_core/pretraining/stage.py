@@ -22,11 +22,12 @@ def make_corpus(bench: Bench, step: Step) -> Draft:
     """The list of what an encoder learns from: for each title its fused embeddings and its metadata embedding."""
     spec = bench.encoder(step)
     rows = [_member_row(bench.home, spec, member) for member in spec.corpus]
-    facts = {"n_titles": len(rows), "n_shots": sum(row["n_shots"] for row in rows), "suite": spec.suite}
+    n_shots = sum(row["n_shots"] for row in rows)
+    facts = {"n_titles": len(rows), "n_shots": n_shots, "suite": spec.suite}
     return Draft(pa.Table.from_pylist(rows), facts)
 
 
-def _member_row(home: Home, spec: EncoderSpec, member: CorpusMember) -> dict[str, object]:
+def _member_row(home: Home, spec: EncoderSpec, member: CorpusMember) -> dict[str, Any]:
     partition = join_partition(suite=spec.suite, title=member.title)
     fused = _committed(home, ArtifactKey("fused_embeddings", partition, member.fused))
     metadata = _committed(home, ArtifactKey("metadata_embedding", partition, member.metadata))
