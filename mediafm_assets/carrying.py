@@ -10,6 +10,7 @@ from types import MappingProxyType
 import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
+from mediafm_assets.previews import preview
 from mediafm_assets.resources import REPORTER, HomeResource
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
@@ -59,12 +60,12 @@ def materialise(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     if failed := [outcome for outcome in outcomes if outcome.status not in _DONE]:
         for outcome in outcomes:
             if outcome.status in _DONE:
-                context.log_event(event_of(outcome))
+                context.log_event(event_of(home, outcome))
         raise failure(failed)
     if not outcomes:
         raise dg.Failure("Nothing to publish: no title has embeddings of an encoder in production yet.")
     (first, *more) = outcomes
-    return dg.MaterializeResult(metadata=summary_metadata(outcomes) if more else outcome_metadata(first))
+    return dg.MaterializeResult(metadata=summary_metadata(outcomes) if more else _shown(home, first))
 
 
 def run_steps(home: HomeResource, wanted: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
@@ -79,11 +80,15 @@ def run_steps(home: HomeResource, wanted: Iterable[tuple[str, str]]) -> Iterator
         raise dg.Failure(str(error), allow_retries=False) from error
 
 
-def event_of(outcome: Outcome) -> dg.AssetMaterialization:
+def event_of(home: HomeResource, outcome: Outcome) -> dg.AssetMaterialization:
     """The event that tells Dagster of one finished artifact."""
     return dg.AssetMaterialization(
-        asset_key=outcome.key.kind, partition=outcome.key.partition or None, metadata=outcome_metadata(outcome)
+        asset_key=outcome.key.kind, partition=outcome.key.partition or None, metadata=_shown(home, outcome)
     )
+
+
+def _shown(home: HomeResource, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    return {**outcome_metadata(outcome), **preview(home.open(), outcome)}
 
 
 def failure(failed: Sequence[Outcome]) -> dg.Failure:

@@ -101,7 +101,7 @@ def _carry_out(context: dg.OpExecutionContext, home: HomeResource, wanted: list[
     failed: list[Outcome] = []
     for outcome in run_steps(home, wanted):
         if outcome.status in (Status.MADE, Status.KEPT):
-            context.log_event(event_of(outcome))
+            context.log_event(event_of(home, outcome))
         else:
             failed.append(outcome)
     if failed:

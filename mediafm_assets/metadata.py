@@ -13,10 +13,10 @@ SHOWN_ROWS = 50
 
 def facts_metadata(facts: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
     """One entry for each fact; None, which Dagster cannot draw, is left out."""
-    return {name: _value(name, fact) for name, fact in facts.items() if fact is not None}
+    return {name: _value(fact) for name, fact in facts.items() if fact is not None}
 
 
-def _value(name: str, fact: Any) -> dg.MetadataValue:
+def _value(fact: Any) -> dg.MetadataValue:
     match fact:
         case bool():
             return dg.MetadataValue.bool(fact)
@@ -24,8 +24,6 @@ def _value(name: str, fact: Any) -> dg.MetadataValue:
             return dg.MetadataValue.int(fact)
         case float():
             return dg.MetadataValue.float(fact)
-        case str() if name.endswith("_md"):
-            return dg.MetadataValue.md(fact)
         case str():
             return dg.MetadataValue.text(fact)
         case list() if fact and all(isinstance(row, Mapping) for row in fact):
@@ -35,7 +33,9 @@ def _value(name: str, fact: Any) -> dg.MetadataValue:
 
 
 def table_metadata(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
-    """Rows of plain values as a table; the first ones, where there are many."""
+    """Rows of plain values as a table; the first ones, where there are many; in words where there are none."""
+    if not rows:
+        return dg.MetadataValue.text("none")
     records = [dg.TableRecord({key: _cell(cell) for key, cell in row.items()}) for row in rows[:SHOWN_ROWS]]
     return dg.MetadataValue.table(records)
 

@@ -1,0 +1,73 @@
+"""What an artifact looks like: small pictures and tables for the page of an asset, drawn when its event is made."""
+
+import base64
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from mediafm_assets.metadata import table_metadata
+from mediafm_core.execution import Outcome
+from mediafm_core.store.home import Home
+
+_N_PICTURES = 12
+_SHEET_COLUMNS = 4
+
+Preview = Callable[[Home, Outcome], dict[str, dg.MetadataValue]]
+
+
+def preview(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """Pictures and tables of a finished artifact; nothing for kinds that have none."""
+    draw = _PREVIEWS.get(outcome.key.kind)
+    return draw(home, outcome) if draw else {}
+
+
+def _rows(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    table = pq.read_table(BytesIO(home.read(outcome.key)))
+    return {"rows": table_metadata([_rounded(row) for row in table.slice(0, 50).to_pylist()])}
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: round(cell, 3) if isinstance(cell, float) else cell for name, cell in row.items()}
+
+
+def _contact_sheet(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """An even sample of a title's shots as one picture."""
+    from PIL import Image
+
+    pictures = pq.read_table(BytesIO(home.read(outcome.key)), columns=["picture"])["picture"].to_pylist()
+    n_shown = min(_N_PICTURES, len(pictures))
+    shown = [Image.open(BytesIO(pictures[i * len(pictures) // n_shown])) for i in range(n_shown)]
+    width, height = (max(side) for side in zip(*(image.size for image in shown), strict=True))
+    n_rows = -(-n_shown // _SHEET_COLUMNS)
+    sheet = Image.new("RGB", (width * min(_SHEET_COLUMNS, n_shown), height * n_rows))
+    for i, image in enumerate(shown):
+        sheet.paste(image, (i % _SHEET_COLUMNS * width, i // _SHEET_COLUMNS * height))
+    sheet_bytes = BytesIO()
+    sheet.save(sheet_bytes, "JPEG", quality=75)
+    return {"shots": _picture("an even sample of the shots", "image/jpeg", sheet_bytes.getvalue())}
+
+
+def _loss_curve(_home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """The training loss of an encoder over its steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(range(1, len(outcome.facts["losses"]) + 1), outcome.facts["losses"], linewidth=1)
+    axes.set(xlabel="step", ylabel="Masked Shot Modeling loss", ylim=(0, None))
+    drawn = BytesIO()
+    figure.savefig(drawn, format="svg")
+    return {"loss": _picture("the training loss", "image/svg+xml", drawn.getvalue())}
+
+
+def _picture(described: str, media_type: str, data: bytes) -> dg.MetadataValue:
+    return dg.MetadataValue.md(f"![{described}](data:{media_type};base64,{base64.b64encode(data).decode()})")
+
+
+_PREVIEWS: Mapping[str, Preview] = MappingProxyType(
+    {"shots": _rows, "timed_text": _rows, "thumbnails": _contact_sheet, "mediafm_encoder": _loss_curve}
+)
