@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from mediafm_core.errors import PlanError
-from mediafm_core.identity import Fingerprint, TitleId, canonical_json
+from mediafm_core.identity import Fingerprint, TitleId, canonical_json, name_id, title_id
 
 
 class Modality(StrEnum):
@@ -80,6 +80,9 @@ class Title:
     metadata: Metadata
     files: tuple[DeliveredFile, ...]
 
+    def __post_init__(self) -> None:
+        title_id(self.id)
+
     def part_hash(self, part: Part) -> str | None:
         """The content hash of one part: over its files' names and bytes; None where the part was not delivered."""
         files = sorted((f.name, f.sha256) for f in self.files if f.part is part)
@@ -141,6 +144,9 @@ class Suite:
     audio: UnimodalSpec
     text: UnimodalSpec
 
+    def __post_init__(self) -> None:
+        name_id(self.alias, "suite")
+
     @property
     def id(self) -> str:
         """The suite's name in partition keys, e.g. `embedded-1f0c2a9b`."""
@@ -190,6 +196,9 @@ class EncoderSpec:
     corpus: tuple[CorpusMember, ...]
     config: Mapping[str, Any]  # the model's and the trainer's configuration, as JSON
     seed: int
+
+    def __post_init__(self) -> None:
+        name_id(self.name, "encoder")
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:

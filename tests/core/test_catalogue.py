@@ -1,0 +1,84 @@
+"""The records of a catalogue turn into JSON and back, and name nothing that is unsafe."""
+
+import json
+from dataclasses import asdict, replace
+from itertools import permutations
+
+import pytest
+
+from mediafm_core.catalogue import (
+    KINDS,
+    EncoderSpec,
+    Instrument,
+    Metadata,
+    Modality,
+    Part,
+    Suite,
+    Title,
+    join_partition,
+    split_partition,
+)
+from mediafm_core.errors import IdentityError, PlanError
+from mediafm_core.identity import TitleId, canonical_json
+from tests.catalogue import DETECTOR, NO_ID, SECOND_SUITE, SILENT, SUITE, TITLES, UNSORTED, V1
+
+
+@pytest.mark.parametrize("record", [*TITLES, SUITE, SECOND_SUITE, V1, DETECTOR, NO_ID.metadata], ids=repr)
+def test_a_record_reads_back_as_it_was_written(record: Title | Suite | EncoderSpec | Instrument | Metadata) -> None:
+    written = canonical_json(asdict(record))
+    assert type(record).from_json(json.loads(written)) == record
+
+
+def test_every_title_of_the_awkward_catalogue_has_its_own_id() -> None:
+    assert len({title.id for title in TITLES}) == len(TITLES)
+
+
+def test_the_hash_of_a_part_knows_names_and_bytes_and_no_order() -> None:
+    hashes = {replace(UNSORTED, files=files).part_hash(Part.CAPTIONS) for files in permutations(UNSORTED.files)}
+    assert hashes == {UNSORTED.part_hash(Part.CAPTIONS)}
+    renamed = [replace(f, name=f"x{f.name}") for f in UNSORTED.files]
+    assert replace(UNSORTED, files=tuple(renamed)).part_hash(Part.CAPTIONS) not in hashes
+    assert SILENT.part_hash(Part.CAPTIONS) is None
+
+
+def test_the_files_of_a_part_come_by_name() -> None:
+    assert [file.name for file in UNSORTED.part_files(Part.CAPTIONS)] == ["captions.ad.vtt", "captions.en.vtt"]
+
+
+def test_a_title_without_a_description_is_read_by_its_name() -> None:
+    assert Metadata(name="Silent").described == "Silent"
+    assert Metadata(name="Silent", synopsis="A mime.", tags=("calm",)).described == "A mime. calm"
+
+
+@pytest.mark.parametrize("modality", Modality)
+def test_a_suite_with_another_encoder_has_another_id(modality: Modality) -> None:
+    spec = SUITE.spec(modality)
+    changed = replace(SUITE, **{modality.value: replace(spec, dims=spec.dims + 1)})
+    assert changed.id != SUITE.id
+    assert changed.dims == SUITE.dims + 1
+    assert SECOND_SUITE.id.startswith("plain-")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a|b", "a/b", "Film", "007", "*", "x" * 65])
+def test_no_record_takes_a_name_that_is_unsafe_in_a_path_or_a_partition(name: str) -> None:
+    with pytest.raises(IdentityError):
+        replace(SILENT, id=TitleId(name))
+    with pytest.raises(IdentityError):
+        replace(V1, name=name)
+    with pytest.raises(IdentityError):
+        replace(SUITE, alias=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_partition_key_splits_into_what_it_was_joined_from(kind: str) -> None:
+    values = {axis: f"{axis}-1" for axis in KINDS[kind].axes}
+    assert split_partition(kind, join_partition(**values)) == values
+    assert list(KINDS[kind].axes) == sorted(KINDS[kind].axes)  # as Dagster orders the dimensions of a key
+
+
+@pytest.mark.parametrize(
+    ("kind", "partition"), [("nothing", "a"), ("shots", "a|b"), ("shots", ""), ("snapshot", "a"), ("shots", "a|")]
+)
+def test_a_partition_key_of_another_form_is_refused(kind: str, partition: str) -> None:
+    with pytest.raises(PlanError):
+        split_partition(kind, partition)
