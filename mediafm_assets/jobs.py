@@ -3,7 +3,7 @@
 One op carries out steps of any assets and partitions in the order of the plan, so a title's whole chain is one run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,7 +14,7 @@ from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_core.errors import DeliveryError, MediaFMError
 from mediafm_core.execution import Outcome, Status, read_state
-from mediafm_core.ingest.listing import list_delivery
+from mediafm_core.ingest.listing import deliveries_in, list_delivery
 from mediafm_core.ingest.taking import take_or_refuse
 from mediafm_core.planning.plan import for_titles, plan
 from mediafm_core.planning.state import Step
@@ -55,6 +55,11 @@ def landing_config(names: Sequence[str]) -> dict[str, Any]:
     return {"ops": {"take_deliveries": {"config": {"names": list(names)}}}}
 
 
+def landing_names(config: Mapping[str, Any]) -> list[str]:
+    """The names in such a configuration."""
+    return list(config["ops"]["take_deliveries"]["config"]["names"])
+
+
 def training_config(name: str) -> dict[str, Any]:
     """The run configuration with which `train_encoder` trains a declared encoder."""
     return {"ops": {"train": {"config": {"name": name}}}}
@@ -63,17 +68,19 @@ def training_config(name: str) -> dict[str, Any]:
 @dg.op
 def carry_out_steps(context: dg.OpExecutionContext, config: Steps, home: HomeResource) -> None:
     """Make these artifacts, log an event for each, and fail at the end if some could not be made."""
-    _carry_out(context, home, [(kind, partition) for kind, partition in config.steps])
+    with home.held(context.run_id):
+        _carry_out(context, home, [(kind, partition) for kind, partition in config.steps])
 
 
 @dg.op
 def take_deliveries(context: dg.OpExecutionContext, config: Landing, home: HomeResource) -> None:
     """Take deliveries from the landing folder, or refuse them, then make what hangs on their titles."""
     opened = home.open()
-    titles = {title for name in config.names if (title := _take(context, opened, name))}
-    state = read_state(opened)
-    wanted = for_titles(plan(state).steps, state, titles)
-    _carry_out(context, home, [(step.key.kind, step.key.partition) for step in wanted])
+    with home.held(context.run_id):
+        titles = {title for name in config.names if (title := _take(context, opened, name))}
+        state = read_state(opened)
+        wanted = for_titles(plan(state).steps, state, titles)
+        _carry_out(context, home, [(step.key.kind, step.key.partition) for step in wanted])
 
 
 @dg.op
@@ -85,11 +92,16 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
             declare_encoder(opened, config.name, preset=config.preset, seed=config.seed)
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    _carry_out(context, home, [("pretraining_corpus", config.name), ("mediafm_encoder", config.name)])
+    with home.held(context.run_id):
+        _carry_out(context, home, [("pretraining_corpus", config.name), ("mediafm_encoder", config.name)])
 
 
 def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
-    taken = take_or_refuse(home, list_delivery(home.landing / name))
+    lying = {path.name: path for path in deliveries_in(home.landing)}
+    if name not in lying:
+        context.log.info("%s is no longer in the landing folder: nothing to take.", name)
+        return None
+    taken = take_or_refuse(home, list_delivery(lying[name]))
     if isinstance(taken, DeliveryError):
         context.log.error("Refused: %s", taken)
         return None
@@ -97,7 +109,7 @@ def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
 
 
 def _carry_out(context: dg.OpExecutionContext, home: HomeResource, wanted: list[tuple[str, str]]) -> None:
-    sync(context.instance, read_state(home.open()))
+    sync(context.instance, home.open())
     failed: list[Outcome] = []
     for outcome in run_steps(home, wanted):
         if outcome.status in (Status.MADE, Status.KEPT):

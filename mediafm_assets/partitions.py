@@ -4,7 +4,8 @@ import warnings
 
 import dagster as dg
 
-from mediafm_core.planning.state import State
+from mediafm_core.execution import read_state
+from mediafm_core.store.home import Home
 
 titles = dg.DynamicPartitionsDefinition(name="titles")
 suites = dg.DynamicPartitionsDefinition(name="suites")
@@ -24,16 +25,18 @@ with warnings.catch_warnings():
 every_partition = dg.AllPartitionMapping()
 
 
-def sync(instance: dg.DagsterInstance, state: State) -> None:
+def sync(instance: dg.DagsterInstance, home: Home) -> None:
     """Make the partition keys those of the catalogue: add what is new, remove what is gone."""
+    # in this order: a key is added after its declaration, so one that is seen here and not declared below is gone
+    present = {name: set(instance.get_dynamic_partitions(name)) for name in ("titles", "suites", "encoders")}
+    state = read_state(home)
     wanted = {
         "titles": list(state.titles),
         "suites": [suite.id for suite in state.suites],
         "encoders": [encoder.name for encoder in state.encoders],
     }
     for definition, keys in wanted.items():
-        present = set(instance.get_dynamic_partitions(definition))
-        if new := [key for key in keys if key not in present]:
+        if new := [key for key in keys if key not in present[definition]]:
             instance.add_dynamic_partitions(definition, new)
-        for gone in present.difference(keys):
+        for gone in present[definition].difference(keys):
             instance.delete_dynamic_partition(definition, gone)

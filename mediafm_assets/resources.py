@@ -1,7 +1,11 @@
 """What assets, jobs and sensors are given. The environment is read here and nowhere else."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -34,4 +38,42 @@ class HomeResource(dg.ConfigurableResource):
         Raises:
             HomeError: there is none.
         """
-        return Home.open(Path(self.root))
+        return _opened(self.root)
+
+    @contextmanager
+    def held(self, run_id: str) -> Iterator[None]:
+        """Hold a lock while a run works; the system lets go of it when the process dies, however it dies."""
+        self._locks.mkdir(parents=True, exist_ok=True)
+        arriving, lock = self._locks / f".{run_id}", self._locks / run_id
+        with arriving.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            arriving.rename(lock)  # only now, so that nobody ever sees it free while the run works
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+
+    def abandoned(self) -> list[str]:
+        """The ids of runs whose process died while it worked."""
+        return [lock.name for lock in sorted(self._locks.glob("[!.]*")) if _is_free(lock)]
+
+    def forget(self, run_id: str) -> None:
+        """Remove the lock of an abandoned run."""
+        (self._locks / run_id).unlink(missing_ok=True)
+
+    @property
+    def _locks(self) -> Path:
+        return Path(self.root) / "work" / "runs"
+
+
+def _is_free(lock: Path) -> bool:
+    with suppress(FileNotFoundError, BlockingIOError), lock.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+@cache
+def _opened(root: str) -> Home:
+    """One open home per process: its pool of connections is shared by all that happens here."""
+    return Home.open(Path(root))

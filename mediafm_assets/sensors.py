@@ -1,20 +1,25 @@
 """Sensors only ask: the landing folder what has arrived, the planner what is missing."""
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from mediafm_assets.jobs import ingest, landing_config, refresh, steps_config, train_encoder
+from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_core.execution import read_state
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
 from mediafm_core.planning.plan import plan
+from mediafm_core.store.ledger import MAX_ATTEMPTS
 
 MAX_STEPS_PER_RUN = 500
 """At most so many steps go into one run; the next tick submits the next ones."""
 
+SIGNATURE = "mediafm/signature"
+"""The tag of a run that says what it was submitted for."""
+
+_FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -31,40 +36,61 @@ def new_titles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Se
     Each content is taken once. A changed delivery is a re-delivery; one that vanishes is nothing.
     """
     found = arrivals(home.open())
-    if not found.complete:
+    being_taken = _being_taken(context.instance)
+    new = [listing for listing in found.complete if listing.path.name not in being_taken]
+    if not new:
         return dg.SkipReason(f"Nothing new is complete; {len(found.arriving)} deliveries are still arriving.")
-    names = [listing.path.name for listing in found.complete]
-    signature = fingerprint("arrivals", {"signatures": [listing.signature for listing in found.complete]})
-    return _once(context.instance, signature, landing_config(names))
+    signature = fingerprint("arrivals", {"signatures": [listing.signature for listing in new]})
+    return _bounded(context.instance, signature, landing_config([listing.path.name for listing in new]))
 
 
 @dg.sensor(job=refresh, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
     """Submits what the planner misses: what a failed run left, what a new encoder asks for, what code changed.
 
-    A step that failed three times is parked: `mediafm status` shows it, and it is not submitted again.
+    It waits while any run is under way, which may be making what is missing. A step that failed three times is parked:
+    `mediafm status` shows it, and it is not submitted again.
     """
-    for job in (ingest, train_encoder):
-        if _n_under_way(context.instance, job_name=job.name):
-            return dg.SkipReason(f"A run of {job.name} is under way; it may be making what is missing.")
+    _settle_abandoned(context.instance, home)
+    if n_under_way := context.instance.get_runs_count(dg.RunsFilter(statuses=_UNDER_WAY)):
+        return dg.SkipReason(f"{n_under_way} runs are under way; they may be making what is missing.")
     opened = home.open()
-    state = read_state(opened)
-    sync(context.instance, state)
-    steps = plan(state).steps[:MAX_STEPS_PER_RUN]
+    sync(context.instance, opened)
+    steps = plan(read_state(opened)).steps[:MAX_STEPS_PER_RUN]
     if not steps:
         return dg.SkipReason("Nothing is missing.")
     signature = fingerprint("steps", {"keys": [list(step.key) for step in steps]})
-    return _once(context.instance, signature, steps_config(steps))
+    return _bounded(context.instance, signature, steps_config(steps))
 
 
-def _once(instance: dg.DagsterInstance, signature: str, config: dict[str, object]) -> dg.SensorResult | dg.SkipReason:
-    """One run at a time for a signature: a tick that is evaluated twice submits once, a failed run is tried again."""
-    tags = {"mediafm/signature": signature}
-    if _n_under_way(instance, tags=tags):
-        return dg.SkipReason("A run for just this is under way.")
+def _being_taken(instance: dg.DagsterInstance) -> set[str]:
+    """The names in the landing folder that runs under way are about to take."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=ingest.name, statuses=_UNDER_WAY))
+    return {name for run in runs for name in landing_names(run.run_config)}
+
+
+def _settle_abandoned(instance: dg.DagsterInstance, home: HomeResource) -> None:
+    """End in Dagster's eyes the runs whose process died; they would stay 'started', and others would wait for them."""
+    for run_id in home.abandoned():
+        run = instance.get_run_by_id(run_id)
+        if run and run.status in _UNDER_WAY:
+            instance.report_run_failed(run, "The process of this run died; what it finished is kept.")
+        home.forget(run_id)
+
+
+def _bounded(
+    instance: dg.DagsterInstance, signature: str, config: dict[str, object]
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a run, unless just this was tried too often within a day.
+
+    A failed run is tried again under a new key, for Dagster never runs a key twice; a tick that is evaluated twice
+    asks for the same key.
+    """
+    tags = {SIGNATURE: signature}
+    yesterday = datetime.now(tz=UTC) - timedelta(days=1)
+    if instance.get_runs_count(dg.RunsFilter(statuses=_FAILED, tags=tags, created_after=yesterday)) >= MAX_ATTEMPTS:
+        return dg.SkipReason(
+            f"{MAX_ATTEMPTS} runs for just this failed within a day: look at them, or `mediafm apply`."
+        )
     attempt = instance.get_runs_count(dg.RunsFilter(tags=tags))
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"{signature}-{attempt}", run_config=config, tags=tags)])
-
-
-def _n_under_way(instance: dg.DagsterInstance, **having: Any) -> int:
-    return instance.get_runs_count(dg.RunsFilter(statuses=_UNDER_WAY, **having))

@@ -66,7 +66,9 @@ def plan(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from mediafm_assets.cli.running import landing_plan
 
     opened = open_home(home)
-    found, _ = landing_plan(opened)
+    found, refused = landing_plan(opened)
+    for error in refused:
+        typer.echo(f"would be refused  {type(error).__name__}: {error}", err=True)
     if as_json:
         steps = found.steps
         print_json([{"asset": s.key.kind, "partition": s.key.partition, "reason": s.reason} for s in steps])

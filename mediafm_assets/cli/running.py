@@ -1,5 +1,6 @@
 """A home and its Dagster instance, opened together; and jobs of the asset graph, run in this process."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from mediafm_assets.cli.progress import ShownProgress
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER, HomeResource
-from mediafm_core.execution import Outcome, explained_plan, read_state
+from mediafm_core.errors import DeliveryError, PlanError
+from mediafm_core.execution import Outcome, Status, explained_plan, read_state
+from mediafm_core.ingest.listing import Listing
 from mediafm_core.ingest.taking import Examined, arrivals, examine
 from mediafm_core.planning.plan import Plan
 from mediafm_core.store.home import Home
@@ -51,7 +54,7 @@ def initialise(root: Path) -> Home:
     if not settings.exists():
         settings.write_text(DAGSTER_YAML)
     with dagster_instance(home) as instance:
-        sync(instance, read_state(home))
+        sync(instance, home)
     return home
 
 
@@ -65,15 +68,22 @@ def dagster_instance(home: Home) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(dagster_folder(home)))
 
 
-def landing_plan(home: Home) -> tuple[Plan, list[Examined]]:
+def landing_plan(home: Home) -> tuple[Plan, list[DeliveryError]]:
     """The plan for the catalogue as it would be with what lies complete in the landing folder; nothing is taken.
 
-    Raises:
-        DeliveryError: a delivery cannot be taken.
+    Returns:
+        The plan, and why deliveries would be refused.
     """
-    found = [examine(listing.path) for listing in arrivals(home).complete]
-    state = read_state(home).with_titles(*(examined.title for examined in found))
-    return explained_plan(home, state), found
+    found = [_examined(listing) for listing in arrivals(home).complete]
+    state = read_state(home).with_titles(*(each.title for each in found if isinstance(each, Examined)))
+    return explained_plan(home, state), [each for each in found if isinstance(each, DeliveryError)]
+
+
+def _examined(listing: Listing) -> Examined | DeliveryError:
+    try:
+        return examine(listing.path)
+    except DeliveryError as error:
+        return error
 
 
 def carry_out_plan(home: Home, plan: Plan, console: Console) -> list[Outcome]:
@@ -85,7 +95,7 @@ def run_job(home: Home, job: dg.JobDefinition, config: dict[str, Any], n_steps: 
     """Run a job in this process on a home's instance; what it did stands in Dagster's history as any other run.
 
     Raises:
-        dg.Failure: the job failed before it tried a step.
+        PlanError: the run ended before its last step, for another reason than that a step could not be made.
     """
     with dagster_instance(home) as instance, ShownProgress(console, n_steps) as progress:
         token = REPORTER.set(progress)
@@ -98,16 +108,22 @@ def run_job(home: Home, job: dg.JobDefinition, config: dict[str, Any], n_steps: 
             )
         finally:
             REPORTER.reset(token)
-    if not result.success and not progress.outcomes:
-        raise dg.Failure(_reason(result))
+    if not result.success:
+        _check_ended(result, progress.outcomes)
     return progress.outcomes
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_failure and event.is_step_event:
-            data = event.step_failure_data
-            return (
-                data.user_failure_data.description or "" if data.user_failure_data else str(data.error_display_string)
-            )
-    return "the run failed before its first step"
+def _check_ended(result: dg.ExecuteInProcessResult, outcomes: Iterable[Outcome]) -> None:
+    """Check that a failed run ended as such runs do: it tried all its steps and named those that were not done."""
+    data = next((event.step_failure_data for event in result.all_events if event.is_step_failure), None)
+    told = data.user_failure_data if data else None
+    if told and any(outcome.status in (Status.FAILED, Status.BLOCKED) for outcome in outcomes):
+        return
+    error = data.error if data else None
+    root = (error.cause or error).message.strip() if error else "a failure outside its steps"
+    raise PlanError(
+        f"run {result.run_id}",
+        found=(told.description if told else None) or root,
+        expected="a run that tries all its steps",
+        next_step="What was finished is kept. Mend the cause and run the command again; `mediafm dev` shows the run.",
+    )
