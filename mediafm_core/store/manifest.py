@@ -80,7 +80,7 @@ def read_manifest(path: str, data: bytes) -> Manifest:
         else:
             text = canonical_json(json.loads(data)[_KEY])
         return Manifest.from_json(text)
-    except (pa.ArrowException, struct.error, ValueError, KeyError, TypeError) as unreadable:
+    except (pa.ArrowException, OSError, struct.error, ValueError, LookupError, TypeError, AttributeError) as unreadable:
         raise ArtifactError(
             f"object {path!r}",
             found=f"{len(data)} bytes without a readable manifest",
@@ -99,7 +99,11 @@ def read_document(data: bytes) -> Any:
 
 def _safetensors_header(data: bytes) -> dict[str, Any]:
     (length,) = struct.unpack_from("<Q", data)
-    return json.loads(data[8 : 8 + length])
+    header = json.loads(data[8 : 8 + length])
+    end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+    if len(data) != 8 + length + end:
+        raise ValueError(f"{len(data)} bytes of {8 + length + end}")
+    return header
 
 
 def _with_safetensors_entry(data: bytes, text: str) -> bytes:

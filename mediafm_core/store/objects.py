@@ -63,6 +63,7 @@ class Objects:
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a new object whole, or return False and leave the one that is there."""
+        _check(path)
         if self.folder is not None:
             return _create_file(self.folder / path, data)
         try:
@@ -73,6 +74,7 @@ class Objects:
 
     def swap(self, path: str, data: bytes) -> None:
         """Replace an object in one step: a reader sees the old bytes or the new ones."""
+        _check(path)
         if self.folder is not None:
             target = self.folder / path
             temporary = _write_temporary(target, data)
@@ -87,6 +89,7 @@ class Objects:
         Raises:
             ArtifactError: there is none.
         """
+        _check(path)
         try:
             return bytes(obstore.get(self._store, path).bytes())
         except (NotFoundError, FileNotFoundError) as missing:
@@ -99,6 +102,7 @@ class Objects:
 
     def exists(self, path: str) -> bool:
         """Whether the object is there."""
+        _check(path)
         try:
             obstore.head(self._store, path)
         except (NotFoundError, FileNotFoundError):
@@ -107,6 +111,7 @@ class Objects:
 
     def delete(self, path: str) -> None:
         """Remove an object; nothing happens where there is none."""
+        _check(path)
         try:
             obstore.delete(self._store, path)
         except (NotFoundError, FileNotFoundError):
@@ -128,6 +133,21 @@ class Objects:
         return len(leftovers)
 
 
+def _check(path: str) -> None:
+    """Refuse a path that could lead out of the home, whoever wrote it.
+
+    Raises:
+        ArtifactError: a part of it is empty, `.` or `..`.
+    """
+    if not {"", ".", ".."}.isdisjoint(path.split("/")):
+        raise ArtifactError(
+            f"object {path!r}",
+            found="a path that is absolute or leaves its folder",
+            expected="names joined by '/'",
+            next_step="Whatever names this object was not written by MediaFM: do not trust it.",
+        )
+
+
 def temporary_beside(target: Path) -> Path:
     """A fresh temporary name in the folder of `target`, which is made; `sweep` knows such names."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,9 +167,10 @@ def _create_file(target: Path, data: bytes) -> bool:
     if target.exists():
         return False
     temporary = _write_temporary(target, data)
-    created = link_new(temporary, target)
-    temporary.unlink()
-    return created
+    try:
+        return link_new(temporary, target)
+    finally:
+        temporary.unlink()
 
 
 def link_new(temporary: Path, target: Path) -> bool:

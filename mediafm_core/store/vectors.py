@@ -29,14 +29,16 @@ def vector_column(vectors: np.ndarray) -> pa.Array:
     """(n, D) floats as n fixed-size binaries of D fp16 numbers.
 
     Raises:
-        DimensionError: the array has another rank, or holds NaN or infinity (also: a value beyond fp16's 65,504).
+        DimensionError: the array has another rank or no width, or holds NaN or infinity (also: a value beyond fp16's
+            65,504).
     """
-    half = np.ascontiguousarray(vectors, dtype=np.float16)
-    if half.ndim != 2 or not np.isfinite(half).all():
+    with np.errstate(over="ignore"):  # it becomes infinity, which is refused below
+        half = np.ascontiguousarray(vectors, dtype=np.float16)
+    if half.ndim != 2 or half.shape[1] == 0 or not np.isfinite(half).all():
         raise DimensionError(
             f"vectors of shape {vectors.shape}",
-            found="a wrong rank, NaN, infinity or a value beyond fp16",
-            expected="(n, D) finite floats below 65,504",
+            found="a wrong rank, no width, NaN, infinity or a value beyond fp16",
+            expected="(n, D) finite floats below 65,504, D > 0",
             next_step="Look at the encoder that made them.",
         )
     width = half.shape[1] * half.itemsize
