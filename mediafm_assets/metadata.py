@@ -1,6 +1,7 @@
 """Facts of an artifact as Dagster shows them: numbers with their units, tables, links."""
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Any
 
 import dagster as dg
@@ -60,6 +61,6 @@ def summary_metadata(outcomes: Sequence[Outcome]) -> dict[str, dg.MetadataValue]
     counts = {status: sum(1 for o in outcomes if o.status is status) for status in Status}
     return {
         **{f"n_{status.value}": dg.MetadataValue.int(count) for status, count in counts.items() if count},
-        "seconds": dg.MetadataValue.float(round(sum(o.seconds for o in outcomes if o.status is Status.MADE), 3)),
+        "seconds": dg.MetadataValue.float(round(fsum(o.seconds for o in outcomes if o.status is Status.MADE), 3)),
         "partitions": table_metadata(rows),
     }
