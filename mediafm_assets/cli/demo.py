@@ -50,7 +50,11 @@ def demo(
         _cold_start(opened, coming),
     ]
     new = [_found_by(opened, title) for title in coming] if FILM in films else []
-    page = _write_pages(opened, phases, new, notes)
+    page = opened.root / "reports" / "demo.html"
+    if (
+        any(phase.planned for phase in phases) or not page.exists()
+    ):  # a run that made nothing keeps the story of the first
+        _write_pages(page, opened, phases, new, notes)
     _summary(opened, phases, new, page)
     if not all(phase.equal for phase in phases) or not all(_reached(found) for found in new):
         raise typer.Exit(1)
@@ -156,13 +160,15 @@ def _reached(new: NewTitle) -> bool:
     return new.n_found >= new.goal and new.nearest_titles[0].title == FILM
 
 
-def _write_pages(home: Home, phases: Sequence[Phase], new: Sequence[NewTitle], notes: Sequence[str]) -> Path:
+def _write_pages(
+    target: Path, home: Home, phases: Sequence[Phase], new: Sequence[NewTitle], notes: Sequence[str]
+) -> None:
     from mediafm_core.consumption.catalogue import open_catalogue
     from mediafm_core.reports.demo_page import demo_page
     from mediafm_core.reports.gather import encoder_of, title_page_of
     from mediafm_core.reports.title_page import title_page
 
-    folder = home.root / "reports"
+    folder = target.parent
     folder.mkdir(exist_ok=True)
     entries = open_catalogue(str(home.root)).titles()
     coming = {found.title for found in new} | {CUT}
@@ -186,8 +192,7 @@ def _write_pages(home: Home, phases: Sequence[Phase], new: Sequence[NewTitle], n
             new_titles=tuple(new),
             notes=tuple(notes),
         )
-        (folder / "demo.html").write_text(demo_page(page), encoding="utf-8")
-    return folder / "demo.html"
+        target.write_text(demo_page(page), encoding="utf-8")
 
 
 def _summary(home: Home, phases: Sequence[Phase], new: Sequence[NewTitle], page: Path) -> None:
