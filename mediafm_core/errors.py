@@ -7,7 +7,8 @@
     |-- DeliveryError           what arrived for a title cannot be taken
     |   |-- MediaError              ... its media
     |   |-- CaptionError            ... its captions
-    |   `-- MetadataError           ... its title.json
+    |   |-- MetadataError           ... its title.json
+    |   `-- LabelsError             labels of a task, delivered or given: a file, its rows, its titles
     |-- WeightsError            a pretrained file is missing or is not the pinned one
     |-- DimensionError          an array has not the shape that was declared
     |-- EncoderMismatchError    vectors of one encoder or suite used as another's
@@ -74,6 +75,10 @@ class CaptionError(DeliveryError):
 
 class MetadataError(DeliveryError):
     """A title.json that cannot be read or lacks what is needed."""
+
+
+class LabelsError(DeliveryError):
+    """Labels that cannot be read, that break a rule, or that are too few to fit a head on."""
 
 
 class WeightsError(MediaFMError):
