@@ -21,6 +21,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from sqlalchemy import URL
+
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError, HomeError
 from mediafm_core.identity import canonical_json
@@ -31,6 +33,7 @@ from mediafm_core.store.objects import Objects
 
 LAYOUT = 1
 _HOME_FILE = "home.json"
+_HOME_TEXT = json.dumps({"layout": LAYOUT})
 _LIBRARIES = ("mediafm", "torch", "openvino", "ctranslate2", "transformers", "av", "numpy")
 
 
@@ -51,7 +54,7 @@ class Home:
             (root / folder).mkdir(parents=True, exist_ok=True)
         home = cls._at(root)
         home.ledger.create_tables()
-        home.objects.create(_HOME_FILE, json.dumps({"layout": LAYOUT}).encode())
+        home.objects.create(_HOME_FILE, _HOME_TEXT.encode())
         return cls.open(root)
 
     @classmethod
@@ -62,11 +65,11 @@ class Home:
             HomeError: there is none, or it has another layout.
         """
         file = root.absolute() / _HOME_FILE
-        layout = json.loads(file.read_text())["layout"] if file.exists() else None
-        if layout != LAYOUT:
+        found = file.read_text().strip() if file.exists() else "no home"
+        if found != _HOME_TEXT:
             raise HomeError(
                 f"home {str(root)!r}",
-                found="no home" if layout is None else f"layout {layout}",
+                found=found[:80] or f"an empty {_HOME_FILE}",
                 expected=f"a home of layout {LAYOUT}",
                 next_step="Make one with `mediafm init`, or name another with --home or MEDIAFM_HOME.",
             )
@@ -74,7 +77,7 @@ class Home:
 
     @classmethod
     def _at(cls, root: Path) -> Self:
-        ledger = Ledger(connect(f"sqlite:///{root / 'ledger.db'}"))
+        ledger = Ledger(connect(URL.create("sqlite", database=str(root / "ledger.db"))))
         return cls(root=root, objects=Objects(str(root)), blobs=Blobs(root / "blobs"), ledger=ledger)
 
     @property
@@ -119,10 +122,8 @@ class Home:
     def declare(self, subject: str, name: str, body: Mapping[str, Any]) -> bool:
         """State something in the catalogue; False where just this already holds."""
         body = json.loads(canonical_json(body))  # as it will be read: tuples are lists
-        if self.ledger.declared_one(subject, name) == body:
-            return False
         with self.ledger.writing() as connection:
-            while True:
+            while self.ledger.declared_one(subject, name, connection) != body:
                 sequence = self.ledger.next_sequence(connection)
                 declaration = Declaration(sequence, subject, name, body)
                 path = f"declarations/{sequence:09d}.json"
@@ -131,14 +132,21 @@ class Home:
                 self.ledger.declare(connection, declaration if mine else _declaration(self.objects.read(path)))
                 if mine:
                     return True
+        return False
 
     def rebuild_ledger(self) -> None:
-        """Make the ledger's rows again from the home's objects, into an empty ledger."""
+        """Make the ledger agree with the home's objects: missing rows are added, those without an object dropped."""
         self.ledger.create_tables()
         with self.ledger.writing() as connection:
+            last = self.ledger.next_sequence(connection)
             for path in self.objects.paths("declarations"):
-                self.ledger.declare(connection, _declaration(self.objects.read(path)))
-        found = [_row(path, self.objects.read(path)) for path in self.objects.paths("artifacts")]
+                declaration = _declaration(self.objects.read(path))
+                if declaration.sequence >= last:
+                    self.ledger.declare(connection, declaration)
+        known = {row.path: row.key for row in self.ledger.artifacts()}  # before the objects: each had its object first
+        paths = set(self.objects.paths("artifacts"))
+        self.ledger.forget([key for path, key in known.items() if path not in paths])
+        found = [_row(path, self.objects.read(path)) for path in sorted(paths.difference(known))]
         for row in sorted(found, key=lambda row: row.manifest.made_at):
             self.ledger.commit(row)
 

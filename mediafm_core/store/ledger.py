@@ -7,10 +7,10 @@ holds. Both can be made again from the objects of the home.
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.exc import IntegrityError
 
@@ -66,9 +66,9 @@ class Rejection(NamedTuple):
     message: str
 
 
-def connect(url: str) -> Engine:
+def connect(url: URL) -> Engine:
     """An engine for the ledger. SQLite runs in WAL mode, and its writers take their lock at the start."""
-    engine = create_engine(url, connect_args={"timeout": 60} if url.startswith("sqlite") else {})
+    engine = create_engine(url, connect_args={"timeout": 60} if url.get_backend_name() == "sqlite" else {})
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _sqlite_begin)
@@ -150,6 +150,12 @@ class Ledger:
         with self._engine.connect() as connection:
             return [ArtifactKey(kind, partition, Fingerprint(fp)) for kind, partition, fp in connection.execute(query)]
 
+    def forget(self, keys: Iterable[ArtifactKey]) -> None:
+        """Drop the rows of artifacts whose objects are gone, so that they are made again."""
+        with self.writing() as connection:
+            for key in keys:
+                connection.execute(delete(schema.artifacts).where(*_is_key(schema.artifacts, key)))
+
     def _artifacts(self, *conditions: Any) -> Iterator[ArtifactRow]:
         table = schema.artifacts
         with self._engine.connect() as connection:
@@ -182,11 +188,11 @@ class Ledger:
         """What holds now on a subject, by name, in the order in which the names first came."""
         return {d.name: d.body for d in self.declarations(subject)}
 
-    def declared_one(self, subject: str, name: str) -> Mapping[str, Any] | None:
-        """What holds now on one name of a subject; None where nothing was ever declared."""
+    def declared_one(self, subject: str, name: str, within: Connection | None = None) -> Mapping[str, Any] | None:
+        """What holds now on one name of a subject, as a transaction sees it; None where nothing was ever declared."""
         table = schema.declarations
         query = select(table.c.body).where(table.c.subject == subject, table.c.name == name)
-        with self._engine.connect() as connection:
+        with nullcontext(within) if within else self._engine.connect() as connection:
             return connection.execute(query.order_by(table.c.sequence.desc()).limit(1)).scalar()
 
     # Failures and rejections
