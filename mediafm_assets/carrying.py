@@ -56,7 +56,7 @@ def materialise(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     partitions = (
         context.partition_keys if context.has_partition_key_range or context.has_partition_key else [UNPARTITIONED]
     )
-    with home.held(context.run_id):
+    with home.held(context.run.run_id):
         outcomes = list(run_steps(home, [(kind, str(partition)) for partition in partitions]))
     if failed := [outcome for outcome in outcomes if outcome.status not in _DONE]:
         for outcome in outcomes:

@@ -15,8 +15,13 @@ pytest.register_assert_rewrite("tests.e2e.scenario")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let stages be imported: the policy by which Dagster batches a backfill is marked beta; tests/upstream pins it."""
-    config.addinivalue_line("filterwarnings", "ignore:Parameter `backfill_policy` of:dagster.BetaWarning")
+    """Let the definitions be loaded.
+
+    Dagster marks the policy by which it batches a backfill as beta (tests/upstream pins it), and warns of its own
+    use of `owners` when it binds resources to a sensor.
+    """
+    for parameter in ("backfill_policy", "owners"):
+        config.addinivalue_line("filterwarnings", f"ignore:Parameter `{parameter}` of:dagster.BetaWarning")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,64 @@
+"""Partition keys mirror the ledger."""
+
+import dagster as dg
+import pytest
+
+from mediafm_assets.partitions import sync
+from mediafm_core.execution import read_state
+from tests import homes
+from tests.homes import declare_small_encoder, deliver
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def keys(instance: dg.DagsterInstance) -> dict[str, list[str]]:
+    return {name: list(instance.get_dynamic_partitions(name)) for name in ("titles", "suites", "encoders")}
+
+
+def test_the_keys_are_those_of_the_catalogue(home, instance, tmp_path):
+    sync(instance, home)
+    assert keys(instance) == {
+        "titles": ["alpha", "beta"],
+        "suites": [read_state(home).suites[0].id],
+        "encoders": ["v1"],
+    }
+    homes.ingest(home, deliver(tmp_path, "aardvark"))
+    declare_small_encoder(home, "v2")
+    sync(instance, home)
+    assert keys(instance)["titles"] == ["alpha", "beta", "aardvark"]
+    assert keys(instance)["encoders"] == ["v1", "v2"]
+
+
+def test_to_sync_twice_changes_nothing(home, instance):
+    sync(instance, home)
+    before = keys(instance)
+    sync(instance, home)
+    assert keys(instance) == before
+
+
+def test_a_key_that_the_catalogue_does_not_have_is_removed(home, instance):
+    instance.add_dynamic_partitions("titles", ["stranger"])
+    sync(instance, home)
+    assert keys(instance)["titles"] == ["alpha", "beta"]
+
+
+def test_a_title_that_comes_while_keys_are_read_is_kept(home, instance, tmp_path, monkeypatch):
+    """Another process declares a title and adds its key just after this one has read the keys."""
+    read = instance.get_dynamic_partitions
+    delivery = deliver(tmp_path, "gamma")
+
+    def read_then_something_happens(name: str):
+        found = read(name)
+        if name == "encoders":  # the last one that is read
+            homes.ingest(home, delivery)
+            instance.add_dynamic_partitions("titles", ["gamma"])
+        return found
+
+    monkeypatch.setattr(instance, "get_dynamic_partitions", read_then_something_happens)
+    sync(instance, home)
+    monkeypatch.undo()
+    assert "gamma" in keys(instance)["titles"]

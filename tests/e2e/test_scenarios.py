@@ -1,0 +1,188 @@
+"""Executed equals planned, whatever happens to a home."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mediafm_assets.jobs import ingest, landing_config, refresh, steps_config, train_encoder, training_config
+from mediafm_core.catalogue import KINDS, Part
+from mediafm_core.execution import explained_plan, read_state
+from mediafm_core.identity import title_id
+from mediafm_core.store.home import Home
+from tests import homes
+from tests.e2e.scenario import (
+    SNAPSHOT,
+    Account,
+    Recorder,
+    Scenario,
+    chain,
+    execute,
+    of_title,
+    planned_now,
+    run,
+    run_plan,
+)
+from tests.homes import declare_small_encoder, deliver, describe, materialised, subtitle
+
+
+def redeliver_alpha(home: Home, folder: Path, *, synopsis: str = "A fox.", caption: str = "Hello there.") -> None:
+    """Deliver `alpha` again: the same film, the given words."""
+    title = read_state(home).titles[title_id("alpha")]
+    delivery = folder / "alpha"
+    delivery.mkdir()
+    (media,) = title.part_files(Part.MEDIA)
+    (delivery / media.name).write_bytes(home.blobs.path(media.sha256).read_bytes())
+    describe(delivery, synopsis)
+    subtitle(delivery, caption)
+    homes.ingest(home, delivery)
+
+
+def edit_synopsis(home: Home, folder: Path) -> None:
+    redeliver_alpha(home, folder, synopsis="A very old owl.")
+
+
+def edit_captions(home: Home, folder: Path) -> None:
+    redeliver_alpha(home, folder, caption="Good night, good night.")
+
+
+def deliver_gamma(home: Home, folder: Path) -> None:
+    homes.ingest(home, deliver(folder, "gamma", synopsis="A third film.", caption="Here I am."))
+
+
+SCENARIOS = [
+    Scenario("nothing happens", lambda home, folder: None, lambda home: ()),
+    Scenario("the same delivery comes again", redeliver_alpha, lambda home: ()),
+    Scenario("a new title", deliver_gamma, lambda home: chain(home, "gamma") | {SNAPSHOT}),
+    Scenario(
+        "an edited synopsis",
+        edit_synopsis,
+        lambda home: of_title(home, "alpha", "deliveries", "metadata_embedding", "contextual_embeddings") | {SNAPSHOT},
+    ),
+    Scenario(
+        "edited captions",
+        edit_captions,
+        lambda home: (
+            of_title(
+                home,
+                "alpha",
+                "deliveries",
+                "timed_text",
+                "text_embeddings",
+                "fused_embeddings",
+                "contextual_embeddings",
+            )
+            | {SNAPSHOT}
+        ),
+    ),
+    Scenario(
+        "a new encoder",
+        lambda home, folder: declare_small_encoder(home, "v2") and None,
+        lambda home: {
+            ("pretraining_corpus", "v2"),
+            ("mediafm_encoder", "v2"),
+            ("contextual_embeddings", "v2|alpha"),
+            ("contextual_embeddings", "v2|beta"),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_what_is_planned_is_executed_committed_and_shown_and_nothing_else(home, tmp_path, scenario):
+    scenario.happens(home, tmp_path)
+    account = run_plan(home)
+    assert account.planned == frozenset(scenario.planned(home))
+    assert account.agrees, account
+    assert account.success
+    assert planned_now(home) == frozenset()
+
+
+def test_a_second_run_of_the_same_steps_computes_nothing_and_shows_every_key(home):
+    everything = [pair for pair in materialised_in(home) if pair != SNAPSHOT]
+    config = {"ops": {"carry_out_steps": {"config": {"steps": [list(pair) for pair in everything]}}}}
+    account = run(home, refresh, config, planned=frozenset())
+    assert account.executed == account.committed == frozenset()
+    assert account.materialised == frozenset(everything)
+    assert account.success
+
+
+def materialised_in(home: Home) -> list[tuple[str, str]]:
+    """What the ledger has, upstream before downstream."""
+    return [key[:2] for key in home.ledger.committed_in_order()]
+
+
+def test_a_delivery_in_the_landing_folder_is_made_by_ingest_as_the_plan_said(home, tmp_path):
+    deliver(home.landing, "gamma", synopsis="A third film.", caption="Here I am.")
+    account = run(home, ingest, landing_config(["gamma"]), planned=chain(home, "gamma") | {SNAPSHOT})
+    assert account.agrees, account
+    assert planned_now(home) == frozenset()
+
+
+def test_a_refused_delivery_leaves_the_rest_as_it_was_and_lets_others_in(home):
+    before = home.ledger.dump()["declarations"]
+    (home.landing / "broken").mkdir()
+    (home.landing / "broken" / "media.mp4").write_bytes(b"no film at all" * 100)
+    account = run(home, ingest, landing_config(["broken"]), planned=frozenset())
+    assert account.success
+    assert account.agrees, account
+    assert home.ledger.dump()["declarations"] == before
+    assert [rejection.delivered_as for rejection in home.ledger.rejections()] == ["broken"]
+
+
+def test_a_delivery_that_vanished_before_its_run_stops_no_other(home):
+    deliver(home.landing, "gamma", caption="Here I am.")
+    account = run(home, ingest, landing_config(["gone", "gamma"]), planned=chain(home, "gamma") | {SNAPSHOT})
+    assert account.success
+    assert account.agrees, account
+
+
+def spoil_media(home: Home, title: str) -> None:
+    """Spoil the kept media of a title, as a disk may."""
+    (media,) = read_state(home).titles[title_id(title)].part_files(Part.MEDIA)
+    path = home.blobs.path(media.sha256)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def test_a_title_that_cannot_be_decoded_is_parked_and_others_go_on(home, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "delta", scenes=(20, 20), caption="Oh."))
+    spoil_media(home, "delta")
+    deliver_gamma(home, tmp_path)
+    account = run_plan(home)
+    assert not account.success
+    assert ("shots", "delta") in account.failed
+    assert "shots of delta" in account.failure
+    assert chain(home, "gamma") <= account.executed
+    assert account.executed == account.committed == account.materialised
+    assert {failure.key.partition for failure in home.ledger.failures().values() if failure.parked} >= {"delta"}
+    assert not any("delta" in partition for _, partition in planned_now(home) - {("deliveries", "delta")})
+
+
+class Killed(Recorder):
+    """A reporter that ends the run right after the first artifact was committed, before Dagster hears of it."""
+
+    def end(self, outcome) -> None:
+        super().end(outcome)
+        raise RuntimeError("killed")
+
+
+def test_a_run_that_dies_between_commit_and_event_has_made_its_artifact_for_good(home, tmp_path):
+    deliver_gamma(home, tmp_path)
+    plan = explained_plan(home, read_state(home))
+    with dg.DagsterInstance.ephemeral() as instance:
+        execute(refresh, steps_config(plan.steps), home, instance, Killed())
+        assert materialised(instance, KINDS) == frozenset()
+        first = plan.steps[0].key
+        assert home.ledger.artifact(first) is not None
+        again = Recorder()
+        assert execute(refresh, steps_config(plan.steps), home, instance, again).success
+        assert first not in [outcome.key for outcome in again.outcomes if outcome.status == "made"]
+        assert materialised(instance, KINDS) == frozenset(step.key[:2] for step in plan.steps)
+
+
+def test_the_job_trains_an_encoder_that_was_declared(home):
+    declare_small_encoder(home, "v2")
+    wanted = frozenset({("pretraining_corpus", "v2"), ("mediafm_encoder", "v2")})
+    account: Account = run(home, train_encoder, training_config("v2"), planned=wanted)
+    assert account.agrees, account
