@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import KINDS, ArtifactKey, EncoderSpec, Instrument, Suite, Title
+from mediafm_core.catalogue import KINDS, UNPARTITIONED, ArtifactKey, EncoderSpec, Instrument, Suite, Title
 from mediafm_core.errors import DeliveryError, HomeError, MediaFMError, PlanError
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.desired import desired
@@ -189,10 +189,14 @@ def carry_out(
         yield outcome
 
 
+_OF_THE_CATALOGUE = {(kind.name, UNPARTITIONED) for kind in KINDS.values() if not kind.axes}
+"""What depends on all that was made until it is its turn."""
+
+
 def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, State]]:
     state = read_state(home)
     known = {(step.key.kind, step.key.partition): step for step in desired(state).steps()}
-    unknown = [pair for pair in wanted if KINDS[pair[0]].axes and pair not in known]
+    unknown = [pair for pair in wanted if pair not in known and pair not in _OF_THE_CATALOGUE]
     if unknown:
         raise PlanError(
             f"{len(unknown)} partitions, the first {unknown[0][1]!r} of {unknown[0][0]}",
@@ -201,9 +205,9 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
             next_step="Look at `mediafm titles` and `mediafm encoder list`.",
         )
     for kind, partition in wanted:
-        if KINDS[kind].axes:
+        if (kind, partition) in known:
             yield known[kind, partition], state
-        else:  # what is about the whole catalogue depends on what was made until now
+        else:
             state = read_state(home)
             if step := snapshot_step(state, desired(state)):
                 yield step, state
@@ -219,9 +223,9 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
     else:
         try:
             draft = stage.make(bench, step)
+            outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
             return _failed(bench, step, error, time.perf_counter() - start)
-        outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
     if stage.settle:
         stage.settle(bench.home, step.key)
     return outcome
