@@ -34,7 +34,7 @@ from mediafm_core.store.objects import Objects
 LAYOUT = 1
 _HOME_FILE = "home.json"
 _HOME_TEXT = json.dumps({"layout": LAYOUT})
-_LIBRARIES = ("mediafm", "torch", "openvino", "ctranslate2", "transformers", "av", "numpy")
+_LIBRARIES = ("mediafm", "torch", "openvino", "ctranslate2", "tokenizers", "av", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
