@@ -89,7 +89,7 @@ def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | No
         home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
     changed = home.declare("title", examined.title.id, asdict(examined.title))
     if examined.listing.path.resolve().parent == home.landing.resolve():
-        home.declare("taken", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
+        home.declare("landed", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
     return changed
 
 
@@ -107,7 +107,7 @@ class Arrivals(NamedTuple):
 
 def arrivals(home: Home) -> Arrivals:
     """Look through the landing folder; nothing inside a file is read."""
-    taken = {place: body["signature"] for place, body in home.ledger.declared("taken").items()}
+    taken = {place: body["signature"] for place, body in home.ledger.declared("landed").items()}
     refused = {rejection.signature for rejection in home.ledger.rejections()}
     listed = [(listing, listing.signature) for listing in map(list_delivery, deliveries_below(home.landing))]
     new = [

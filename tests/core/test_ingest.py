@@ -61,7 +61,7 @@ def titles(home: Home) -> dict[str, Title]:
 
 def untouched(home: Home) -> bool:
     """Whether nothing was taken."""
-    return not titles(home) and not list(home.blobs.folder.rglob("*")) and home.ledger.declared("taken") == {}
+    return not titles(home) and not list(home.blobs.folder.rglob("*")) and home.ledger.declared("landed") == {}
 
 
 def overwrite(path: Path, content: str) -> None:
