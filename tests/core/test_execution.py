@@ -233,9 +233,8 @@ def test_a_lost_snapshot_is_made_again_after_the_ledger_was_mended(home: Home) -
     before = open_snapshot(str(home.root)).table
     (row,) = home.ledger.artifacts("snapshot")
     home.objects.swap(row.path, b"damaged")
-    with pytest.raises(ArtifactError, match="rebuild the ledger"):
+    with pytest.raises(ArtifactError, match="mediafm rebuild"):
         open_snapshot(str(home.root))
-    home.objects.delete(row.path)
     home.rebuild_ledger()
     assert done(apply(home)) == {("snapshot", "")}
     assert open_snapshot(str(home.root)).table.equals(before)
