@@ -2,7 +2,7 @@
 
 import typer
 
-from mediafm_assets.cli import catalogue_commands, encoder_commands, home_commands, reading_commands
+from mediafm_assets.cli import catalogue_commands, encoder_commands, home_commands, mending_commands, reading_commands
 from mediafm_assets.cli.demo import demo
 
 app = typer.Typer(
@@ -23,6 +23,8 @@ for command in (
     catalogue_commands.plan,
     catalogue_commands.apply,
     catalogue_commands.status,
+    mending_commands.retry,
+    mending_commands.rebuild,
 ):
     app.command()(command)
 for command in (
