@@ -54,7 +54,7 @@ def _home() -> Home:
     from dataclasses import asdict
 
     from mediafm_core.encoders.suites import embedded_suite
-    from mediafm_core.shots import DETECTOR
+    from mediafm_core.shots.detector import DETECTOR
     from mediafm_core.timed_text.recognition import RECOGNISER
 
     home, suite = Home.create(fresh_folder()), embedded_suite()
