@@ -70,7 +70,7 @@ def _commit(home: Home, step: Step, payload: Payload) -> None:
 
 def detector_engines() -> Figure:
     """CPU seconds of the shot detector on the sample's first frames: OpenVINO against torch, both in float32."""
-    from mediafm_core.shots import transition_probabilities
+    from mediafm_core.shots.transitions import transition_probabilities
 
     ready = prepared()
     frames = working_set(ready.bench, ready.steps["shots"]).frames[:_N_DETECTED]

@@ -43,7 +43,7 @@ retention:
 def initialise(root: Path) -> Home:
     """Make a home whole: folders, ledger, instruments, suite, and its Dagster instance; harmless where it exists."""
     from mediafm_core.encoders.suites import embedded_suite
-    from mediafm_core.shots import DETECTOR
+    from mediafm_core.shots.detector import DETECTOR
     from mediafm_core.timed_text.recognition import RECOGNISER
 
     home = Home.create(root)
