@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bench.harness import Benchmark, Row, run, select
 from bench.machine import load, machine_state
@@ -72,8 +72,13 @@ def write(out: Path, results: dict[str, Any]) -> None:
     temporary.replace(out)
 
 
+def _name_column() -> Column:
+    """Wide enough for every name: a name that is cut short cannot be copied into a command."""
+    return Column("name", no_wrap=True, min_width=max(len(benchmark.name) for benchmark in BENCHMARKS))
+
+
 def _listed(chosen: Sequence[Benchmark]) -> Table:
-    table = Table("name", "what", "goal")
+    table = Table(_name_column(), "what", "goal")
     for benchmark in chosen:
         table.add_row(benchmark.name, benchmark.what, f"{benchmark.direction} {benchmark.goal:g} {benchmark.unit}")
     return table
@@ -81,7 +86,7 @@ def _listed(chosen: Sequence[Benchmark]) -> Table:
 
 def _show(results: dict[str, Any], out: Path | None) -> None:
     console = Console()
-    table = Table("name", "value", "goal", "holds", "unit", "note")
+    table = Table(_name_column(), "value", "goal", "holds", "unit", "note")
     rows = [Row(**record) for record in results["rows"]]
     for row in rows:
         holds = "[green]yes[/]" if row.holds else "[red]no[/]"
