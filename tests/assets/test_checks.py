@@ -1,0 +1,91 @@
+"""Checks: they pass on a good home, and each fails on a home that is spoiled in its own way."""
+
+import json
+import sqlite3
+
+import dagster as dg
+import pytest
+
+from mediafm_assets import checks
+from mediafm_core.execution import read_state
+from mediafm_core.planning.desired import desired
+from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import Rejection
+from tests.homes import resources
+
+
+def result_of(check: dg.AssetChecksDefinition, home: Home) -> dg.AssetCheckResult:
+    result = check(**resources(home))
+    assert isinstance(result, dg.AssetCheckResult)
+    return result
+
+
+def n_faults(result: dg.AssetCheckResult) -> int:
+    faults = result.metadata["faults"]
+    assert isinstance(faults, dg.TableMetadataValue)
+    return len(faults.records)
+
+
+@pytest.mark.parametrize("check", checks.all_checks, ids=lambda check: next(iter(check.check_keys)).name)
+def test_a_check_passes_on_a_good_home_and_says_how_much_it_looked_at(home, check):
+    result = result_of(check, home)
+    assert result.passed
+    assert result.metadata["n_checked"].value == 2
+
+
+@pytest.mark.parametrize("check", checks.all_checks, ids=lambda check: next(iter(check.check_keys)).name)
+def test_a_check_passes_on_an_empty_home(empty_home, check):
+    assert result_of(check, empty_home).passed
+
+
+def test_a_parked_step_and_a_refused_delivery_are_shown(home):
+    key = next(iter(desired(read_state(home)).steps())).key
+    home.ledger.fail(key, "no film", final=True)
+    home.ledger.reject(Rejection("s", "broken", "no media"))
+    result = result_of(checks.nothing_is_parked, home)
+    assert not result.passed
+    assert n_faults(result) == 2
+
+
+def test_a_step_that_failed_once_is_no_fault_yet(home):
+    key = next(iter(desired(read_state(home)).steps())).key
+    home.ledger.fail(key, "try again", final=False)
+    assert result_of(checks.nothing_is_parked, home).passed
+
+
+def change_fact(home: Home, kind: str, partition: str, fact: str, value: object) -> None:
+    """Change one fact in the ledger's copy of a manifest."""
+    with sqlite3.connect(home.root / "ledger.db") as ledger:
+        where = "where kind = ? and partition = ?"
+        (text,) = ledger.execute(f"select manifest from artifacts {where}", (kind, partition)).fetchone()  # noqa: S608
+        manifest = json.loads(text)
+        manifest["facts"][fact] = value
+        ledger.execute(f"update artifacts set manifest = ? {where}", (json.dumps(manifest), kind, partition))  # noqa: S608
+    ledger.close()
+
+
+def test_shots_that_end_before_their_title_are_a_fault(home):
+    change_fact(home, "shots", "alpha", "duration_s", 99.0)
+    result = result_of(checks.shots_tile_their_title, home)
+    assert not result.passed
+    assert n_faults(result) == 1
+
+
+def test_a_row_count_that_is_not_the_shots_is_a_fault(home):
+    change_fact(home, "contextual_embeddings", "v1|beta", "n_shots", 7)
+    result = result_of(checks.contextual_embeddings_match_shots, home)
+    assert not result.passed
+    assert n_faults(result) == 1
+
+
+def test_vectors_that_are_too_long_are_a_fault(home, monkeypatch):
+    monkeypatch.setattr(checks, "vectors_of", lambda table: 2 * read(table))
+    assert not result_of(checks.fused_embeddings_are_unit_length, home).passed
+
+
+def test_vectors_that_are_no_numbers_are_a_fault(home, monkeypatch):
+    monkeypatch.setattr(checks, "vectors_of", lambda table: float("nan") * read(table))
+    assert not result_of(checks.fused_embeddings_are_unit_length, home).passed
+
+
+read = checks.vectors_of

@@ -1,0 +1,221 @@
+"""Sensors: what has arrived is taken once, what is missing is asked for, and nothing is asked for in vain."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from mediafm_assets.jobs import (
+    ingest,
+    landing_config,
+    landing_names,
+    refresh,
+    steps_config,
+    train_encoder,
+    training_config,
+)
+from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
+from mediafm_core.execution import read_state
+from mediafm_core.ingest.listing import COMPLETE
+from mediafm_core.ingest.taking import SETTLE_S
+from mediafm_core.planning.plan import plan
+from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import MAX_ATTEMPTS
+from tests import homes
+from tests.e2e.scenario import Recorder, execute, planned_now
+from tests.homes import deliver, resources
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def tick(sensor: dg.SensorDefinition, home: Home, instance: dg.DagsterInstance) -> dg.RunRequest | str:
+    """Evaluate a sensor once: the run that it asks for, or why it asks for none."""
+    context = dg.build_sensor_context(instance=instance, resources=resources(home))
+    result = sensor(context)
+    if isinstance(result, dg.SkipReason):
+        return result.skip_message or ""
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.run_requests or []
+    return request
+
+
+def asked(sensor: dg.SensorDefinition, home: Home, instance: dg.DagsterInstance) -> dg.RunRequest:
+    request = tick(sensor, home, instance)
+    assert isinstance(request, dg.RunRequest), request
+    return request
+
+
+def submit(
+    job: dg.JobDefinition, request: dg.RunRequest, instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> dg.DagsterRun:
+    """Put a run into the instance as the daemon would, in a status of our choice, without running it."""
+    return instance.create_run_for_job(job, run_config=request.run_config, tags=dict(request.tags), status=status)
+
+
+def arrive(home: Home, name: str, *, complete: bool = True, broken: bool = False) -> Path:
+    delivery = deliver(home.landing, name, caption="Here I am.")
+    if broken:
+        (delivery / "media.mp4").write_bytes(b"no film")
+    if complete:
+        (delivery / COMPLETE).touch()
+    return delivery
+
+
+# new_titles
+
+
+def test_an_empty_landing_folder_asks_for_nothing(home, instance):
+    assert "Nothing new" in str(tick(new_titles, home, instance))
+
+
+def test_a_complete_delivery_is_taken_once(home, instance):
+    arrive(home, "gamma")
+    request = asked(new_titles, home, instance)
+    assert landing_names(request.run_config) == ["gamma"]
+    assert execute(ingest, request.run_config, home, instance, Recorder()).success
+    assert "gamma" in read_state(home).titles
+    assert "Nothing new" in str(tick(new_titles, home, instance))
+    assert planned_now(home) == frozenset()
+
+
+def test_a_delivery_that_still_arrives_is_left_alone(home, instance):
+    arrive(home, "gamma", complete=False)
+    assert "1 deliveries are still arriving" in str(tick(new_titles, home, instance))
+
+
+def test_a_delivery_that_has_settled_is_taken_without_a_mark(home, instance, monkeypatch):
+    arrive(home, "gamma", complete=False)
+    later = time.time() + SETTLE_S + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert landing_names(asked(new_titles, home, instance).run_config) == ["gamma"]
+
+
+def test_a_tick_that_is_evaluated_twice_asks_for_the_same_run(home, instance):
+    arrive(home, "gamma")
+    assert asked(new_titles, home, instance).run_key == asked(new_titles, home, instance).run_key
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_what_a_run_under_way_is_about_to_take_is_not_asked_for_again(home, instance, status):
+    arrive(home, "gamma")
+    submit(ingest, asked(new_titles, home, instance), instance, status)
+    assert isinstance(tick(new_titles, home, instance), str)
+    arrive(home, "delta")
+    assert landing_names(asked(new_titles, home, instance).run_config) == ["delta"]
+
+
+def test_a_refused_delivery_is_not_examined_again_until_it_changes(home, instance):
+    delivery = arrive(home, "gamma", broken=True)
+    execute(ingest, asked(new_titles, home, instance).run_config, home, instance, Recorder())
+    assert isinstance(tick(new_titles, home, instance), str)
+    (delivery / "media.mp4").write_bytes(b"still no film")
+    assert landing_names(asked(new_titles, home, instance).run_config) == ["gamma"]
+
+
+def test_a_delivery_that_vanishes_again_is_nothing(home, instance):
+    shutil.rmtree(arrive(home, "gamma"))
+    assert isinstance(tick(new_titles, home, instance), str)
+    assert "gamma" not in read_state(home).titles
+
+
+def test_a_run_that_failed_before_it_took_anything_is_tried_again_a_few_times(home, instance):
+    arrive(home, "gamma")
+    keys = []
+    for _ in range(MAX_ATTEMPTS):
+        request = asked(new_titles, home, instance)
+        keys.append(request.run_key)
+        submit(ingest, request, instance, dg.DagsterRunStatus.FAILURE)
+    assert len(set(keys)) == MAX_ATTEMPTS
+    assert f"{MAX_ATTEMPTS} runs for just this failed" in str(tick(new_titles, home, instance))
+    arrive(home, "delta")
+    assert landing_names(asked(new_titles, home, instance).run_config) == ["delta", "gamma"]
+
+
+# reconcile
+
+
+def test_nothing_missing_asks_for_nothing(home, instance):
+    assert tick(reconcile, home, instance) == "Nothing is missing."
+
+
+def test_what_is_missing_is_asked_for_just_as_the_planner_says(home, instance, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma", caption="Here I am."))
+    steps = [list(step.key[:2]) for step in plan(read_state(home)).steps]
+    request = asked(reconcile, home, instance)
+    assert request.run_config["ops"]["carry_out_steps"]["config"]["steps"] == steps
+    assert execute(refresh, request.run_config, home, instance, Recorder()).success
+    assert tick(reconcile, home, instance) == "Nothing is missing."
+
+
+def test_a_tick_is_bounded(home, instance, tmp_path, monkeypatch):
+    assert MAX_STEPS_PER_RUN > 1
+    monkeypatch.setattr("mediafm_assets.sensors.MAX_STEPS_PER_RUN", 2)
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    assert len(asked(reconcile, home, instance).run_config["ops"]["carry_out_steps"]["config"]["steps"]) == 2
+
+
+def test_keys_of_the_catalogue_are_there_before_their_run(home, instance, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    asked(reconcile, home, instance)
+    assert list(instance.get_dynamic_partitions("titles")) == ["alpha", "beta", "gamma"]
+
+
+@pytest.mark.parametrize("job", [ingest, refresh, train_encoder], ids=lambda job: job.name)
+def test_it_waits_while_a_run_is_under_way(home, instance, tmp_path, job):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    config = {refresh: steps_config(()), ingest: landing_config(["gamma"]), train_encoder: training_config("v1")}[job]
+    submit(job, dg.RunRequest(run_config=config), instance, dg.DagsterRunStatus.STARTED)
+    assert "1 runs are under way" in str(tick(reconcile, home, instance))
+
+
+def test_a_parked_step_is_not_asked_for_again(home, instance, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    steps = {step.key.kind: step.key for step in plan(read_state(home)).steps}
+    for kind in ("deliveries", "shots"):
+        for _ in range(MAX_ATTEMPTS):
+            home.ledger.fail(steps[kind], "it never works", final=False)
+    asked_for = asked(reconcile, home, instance).run_config["ops"]["carry_out_steps"]["config"]["steps"]
+    assert [kind for kind, _ in asked_for] == ["metadata_embedding"]  # all else of the title waits for its shots
+
+
+def test_a_run_that_keeps_dying_is_not_asked_for_without_end(home, instance, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    for _ in range(MAX_ATTEMPTS):
+        submit(refresh, asked(reconcile, home, instance), instance, dg.DagsterRunStatus.FAILURE)
+    assert "failed within a day" in str(tick(reconcile, home, instance))
+
+
+HOLD_AND_DIE = """
+import os, sys
+from mediafm_assets.resources import HomeResource
+with HomeResource(root=sys.argv[1]).held(sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_run_whose_process_died_is_ended_and_the_work_goes_on(home, instance, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    run = submit(refresh, asked(reconcile, home, instance), instance, dg.DagsterRunStatus.STARTED)
+    command = [sys.executable, "-W", "ignore", "-c", HOLD_AND_DIE, str(home.root), run.run_id]
+    with subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert "under way" in str(tick(reconcile, home, instance))  # alive: it is waited for
+        process.communicate("")
+    assert asked(reconcile, home, instance).run_config == run.run_config
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status is dg.DagsterRunStatus.FAILURE
