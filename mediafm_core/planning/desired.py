@@ -92,6 +92,22 @@ def _fingerprint_of(key: ArtifactKey | None) -> list[str]:
     return [key.fingerprint] if key else []
 
 
+def encoder_steps(wanted: Desired, encoder: str) -> EncoderSteps:
+    """The steps of one encoder.
+
+    Raises:
+        PlanError: there is no such encoder.
+    """
+    if encoder not in wanted.encoders:
+        raise PlanError(
+            f"encoder {encoder!r}",
+            found="no such encoder",
+            expected=f"one of {', '.join(wanted.encoders) or 'none yet'}",
+            next_step="Look at `mediafm encoder list`, or train it.",
+        )
+    return wanted.encoders[encoder]
+
+
 def release(steps: EncoderSteps, against: Release | None) -> Step:
     """The step that judges an encoder with its heads against what is live.
 
