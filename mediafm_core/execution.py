@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mediafm_core.catalogue import (
+    UNPARTITIONED,
     ArtifactKey,
     EncoderSpec,
     FrozenLabels,
@@ -218,7 +219,7 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
     known: dict[tuple[str, str], list[Step]] = {}
     for step in desired(state).steps():
         known.setdefault((step.key.kind, step.key.partition), []).append(step)
-    unknown = [pair for pair in wanted if pair[0] not in _JUDGED_LATE and pair not in known]
+    unknown = [pair for pair in wanted if pair not in known and not _is_judged_late(*pair)]
     if unknown:
         raise PlanError(
             f"{len(unknown)} partitions, the first {unknown[0][1]!r} of {unknown[0][0]}",
@@ -227,15 +228,16 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
             next_step="Look at `mediafm titles` and `mediafm encoder list`.",
         )
     for kind, partition in dict.fromkeys(wanted):
-        if kind not in _JUDGED_LATE:
+        if not _is_judged_late(kind, partition):
             yield from ((step, state) for step in known[kind, partition])
         else:
             state = read_state(home)
             yield from ((step, state) for step in _judged_now(state, kind, partition))
 
 
-_JUDGED_LATE = frozenset({"release", "snapshot"})
-"""Kinds whose steps depend on what could be made until then: they are derived when their turn comes."""
+def _is_judged_late(kind: str, partition: str) -> bool:
+    """Whether a step depends on what could be made until then, and so is derived only when its turn comes."""
+    return kind == "release" or (kind, partition) == ("snapshot", UNPARTITIONED)
 
 
 def _judged_now(state: State, kind: str, partition: str) -> list[Step]:
@@ -257,9 +259,9 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
     else:
         try:
             draft = stage.make(bench, step)
+            outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
         except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
             return _failed(bench, step, error, time.perf_counter() - start)
-        outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
     if stage.settle:
         stage.settle(bench, step)
     return outcome

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import ArtifactKey, Metadata
+from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey, Metadata
 from mediafm_core.errors import SnapshotError
 from mediafm_core.execution import Bench, Draft, read_state
 from mediafm_core.planning.desired import Shown, desired
@@ -89,13 +89,14 @@ def publish(bench: Bench, step: Step) -> None:
     with home.ledger.writing():  # publishers wait for one another, so an older snapshot never replaces a newer one
         state = read_state(home)
         due = snapshot_step(state, desired(state))
-        if due is None or due.key != key or state.published == key.fingerprint:
+        if due is None or due.key != key:
             return
-        row = home.ledger.artifact(key)
-        assert row is not None
+        row = _committed(home, key)
         assert state.production is not None
         live = state.release.name if state.release else None
-        swap_pointer(home.objects, Pointer(key.fingerprint, row.path, row.digest, state.production, live))
+        pointer = Pointer(key.fingerprint, row.path, row.digest, state.production, live)
+        if pointer != read_pointer(home.objects):
+            swap_pointer(home.objects, pointer)
 
 
 _SCHEMA = [
@@ -111,7 +112,9 @@ _SCHEMA = [
 
 
 def _published_rows(home: Home) -> list[dict[str, Any]]:
-    if read_pointer(home.objects) is None:
+    """The rows that readers see now; none where the snapshot is no longer committed, so that a lost one can be made."""
+    pointer = read_pointer(home.objects)
+    if pointer is None or home.ledger.artifact(ArtifactKey("snapshot", UNPARTITIONED, pointer.snapshot)) is None:
         return []
     return open_snapshot(str(home.root)).table.to_pylist()
 

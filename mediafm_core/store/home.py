@@ -143,10 +143,16 @@ class Home:
                 declaration = _declaration(self.objects.read(path))
                 if declaration.sequence >= last:
                     self.ledger.declare(connection, declaration)
-        known = {row.path: row.key for row in self.ledger.artifacts()}  # before the objects: each had its object first
+        known = self.ledger.artifacts()  # before the objects: each had its object first
         paths = set(self.objects.paths("artifacts"))
-        self.ledger.forget([key for path, key in known.items() if path not in paths])
-        found = [_row(path, self.objects.read(path)) for path in sorted(paths.difference(known))]
+        if gone := [row for row in known if row.path not in paths]:
+            # what is made again has another digest, and what is about the whole catalogue names digests
+            stale = [row for row in known if not KINDS[row.key.kind].axes]
+            for row in stale:
+                self.objects.delete(row.path)
+            self.ledger.forget([row.key for row in (*gone, *stale)])
+            paths -= {row.path for row in stale}
+        found = [_row(path, self.objects.read(path)) for path in sorted(paths - {row.path for row in known})]
         for row in sorted(found, key=lambda row: row.manifest.made_at):
             self.ledger.commit(row)
 

@@ -187,7 +187,7 @@ def test_what_was_deleted_is_forgotten_and_made_again(tmp_path: Path) -> None:
     home.objects.delete(gone.path)
     home.rebuild_ledger()
     assert home.ledger.artifact(gone.key) is None
-    assert done(apply(home)) == {("shots", "long")}
+    assert done(apply(home)) == {("shots", "long"), ("snapshot", "")}
     home.ledger.close()
 
 
