@@ -1,5 +1,6 @@
 """Sensors only ask: the landing folder what has arrived, the planner what is missing."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -7,14 +8,19 @@ import dagster as dg
 from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
+from mediafm_core.catalogue import KINDS
 from mediafm_core.execution import read_state
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
+from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan
+from mediafm_core.planning.state import State, Step
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 
 MAX_STEPS_PER_RUN = 500
 """At most so many steps go into one run; the next tick submits the next ones."""
+
+_CLOCKS_DIFFER_S = 60.0  # Dagster's database keeps whole seconds, by a clock of its own
 
 SIGNATURE = "mediafm/signature"
 """The tag of a run that says what it was submitted for."""
@@ -56,11 +62,29 @@ def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Sen
         return dg.SkipReason(f"{n_under_way} runs are under way; they may be making what is missing.")
     opened = home.open()
     sync(context.instance, opened)
-    steps = plan(read_state(opened)).steps[:MAX_STEPS_PER_RUN]
+    state = read_state(opened)
+    steps = (plan(state).steps or _unheard_of(context, state))[:MAX_STEPS_PER_RUN]
     if not steps:
         return dg.SkipReason("Nothing is missing.")
     signature = fingerprint("steps", {"keys": [list(step.key) for step in steps]})
     return _bounded(context.instance, signature, steps_config(steps))
+
+
+def _unheard_of(context: dg.SensorEvaluationContext, state: State) -> tuple[Step, ...]:
+    """Steps whose artifact exists and of which Dagster has no event: their run died between the two.
+
+    To carry them out costs no compute and logs the event. They are looked for at first, and after runs that failed.
+    """
+    instance, looked_at = context.instance, time.time() - _CLOCKS_DIFFER_S
+    since = datetime.fromtimestamp(float(context.cursor), UTC) if context.cursor else None
+    if since and not instance.get_runs_count(dg.RunsFilter(statuses=_FAILED, updated_after=since)):
+        return ()
+    shown = {kind: instance.get_materialized_partitions(dg.AssetKey(kind)) for kind in KINDS if KINDS[kind].axes}
+    existing = [step for step in desired(state).steps() if step.key in state.committed]
+    found = tuple(step for step in existing if step.key.partition not in shown[step.key.kind])
+    if not found:
+        context.update_cursor(str(looked_at))
+    return found
 
 
 def _being_taken(instance: dg.DagsterInstance) -> set[str]:

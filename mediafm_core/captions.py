@@ -60,11 +60,16 @@ def read_cues(path: Path, name: str) -> list[Cue]:
     for block in blocks:
         if sum(map(len, block)) > _MAX_CUE:
             raise _refusal(name, f"a cue of over {_MAX_CUE:,} characters", "captions", "Split it into cues.")
-    source = AUDIO_DESCRIPTION if ".ad" in suffixes[-2:-1] else CAPTIONS
+    source = AUDIO_DESCRIPTION if is_audio_description(name) else CAPTIONS
     cues = _cues(blocks, source, name, suffixes[-1])
     if not cues and not text.startswith("WEBVTT"):
         raise _refusal(name, "not one cue", "timed text", "Check that the file is what its name says.")
     return sorted(cues, key=lambda cue: cue.span)
+
+
+def is_audio_description(name: str) -> bool:
+    """Whether a caption file's name marks it as audio description: `.ad` before the suffix."""
+    return [suffix.lower() for suffix in Path(name).suffixes][-2:-1] == [".ad"]
 
 
 def _text(path: Path, name: str) -> str:

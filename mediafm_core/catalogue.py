@@ -282,7 +282,7 @@ _KINDS = (
     ArtifactKind(name="deliveries", axes=("title",), code_version=1, suffix=".json"),
     ArtifactKind(name="shots", axes=("title",), code_version=1, suffix=".parquet"),
     ArtifactKind(name="thumbnails", axes=("title",), code_version=1, suffix=".parquet"),
-    ArtifactKind(name="timed_text", axes=("title",), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="timed_text", axes=("title",), code_version=2, suffix=".parquet"),
     ArtifactKind(name="video_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),
     ArtifactKind(name="audio_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),
     ArtifactKind(name="text_embeddings", axes=("suite", "title"), code_version=1, suffix=".parquet"),

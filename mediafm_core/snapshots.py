@@ -47,7 +47,7 @@ def open_snapshot(url: str) -> Snapshot:
     """The snapshot that the pointer of a home names now; later publications do not change it.
 
     Raises:
-        SnapshotError: nothing was published there.
+        SnapshotError: nothing was published there, or its pointer is damaged.
         ArtifactError: the snapshot's bytes are not those that were published.
     """
     objects = Objects.existing(url)

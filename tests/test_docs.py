@@ -126,3 +126,10 @@ def test_the_deployment_template_is_one_that_dagster_reads() -> None:
     template = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert validate_config(dagster_instance_config_schema(), template).success
     assert template["telemetry"] == {"enabled": False}
+
+
+@pytest.mark.parametrize("name", ["workspace.yaml", "docs/operations.md"])
+def test_dagsters_own_commands_are_shown_with_both_variables(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert "dagster dev -w workspace.yaml" in text
+    assert 'MEDIAFM_HOME="$PWD/.mediafm" DAGSTER_HOME="$PWD/.mediafm/dagster"' in text

@@ -6,6 +6,7 @@ from mediafm_assets.cli import (
     catalogue_commands,
     encoder_commands,
     home_commands,
+    mending_commands,
     narrative_commands,
     reading_commands,
     task_commands,
@@ -30,6 +31,8 @@ for command in (
     catalogue_commands.plan,
     catalogue_commands.apply,
     catalogue_commands.status,
+    mending_commands.retry,
+    mending_commands.rebuild,
 ):
     app.command()(command)
 for command in (

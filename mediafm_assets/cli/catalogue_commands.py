@@ -38,9 +38,17 @@ def ingest(
             expected="one delivery",
             next_step="Leave --title out, or name one delivery.",
         )
+    if not found:
+        raise DeliveryError(
+            f"folder {str(path)!r}",
+            found="no delivery in it",
+            expected="folders with media.*, or media files",
+            next_step="See docs/delivery.md.",
+        )
     refused = [error for delivery in found if (error := _take_one(opened, delivery, title))]
-    console.print("next  mediafm plan, then mediafm apply")
-    if refused or not found:
+    if len(refused) < len(found):
+        console.print("next  mediafm plan, then mediafm apply")
+    if refused:
         raise typer.Exit(1)
 
 
@@ -168,5 +176,6 @@ def _show_status(found: dict[str, Any]) -> None:
         print_table(
             "failures", ("asset", "partition", "attempts", "parked", "error"), [f.values() for f in found["failures"]]
         )
+        console.print("next  mediafm retry, to try them again as they are")
     if found["refused"]:
         print_table("refused deliveries", ("delivery", "error"), [r.values() for r in found["refused"]])

@@ -36,7 +36,8 @@ def dev(
     """
     opened = open_home(home)
     environment = dagster_environment(opened)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "mediafm_assets.definitions"]
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]  # by a command of a package that we do not need
+    command = [sys.executable, *quiet, "-m", "dagster", "dev", "-m", "mediafm_assets.definitions"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     os.execve(sys.executable, command, environment)  # noqa: S606  (a fixed command, no shell)
 

@@ -46,6 +46,7 @@ def similar_shots(
         EncoderMismatchError: the query's vectors are another encoder's.
         SnapshotError: the snapshot lacks one of the titles.
     """
+    _check_encoder(catalogue, query)
     found: list[list[SimilarShot]] = [[] for _ in query.spans]
     for title in within:
         shots = catalogue.shots(title)
@@ -77,15 +78,18 @@ def _hit(shots: Shots, index: int, cosine: float) -> SimilarShot:
     return SimilarShot(shots.title, shots.spans[index], shots.texts[index], float(cosine))
 
 
-def _cosines(query: Shots, shots: Shots) -> Vectors:
-    """(Q, S) float32, in [-1, 1]."""
-    if query.encoder != shots.encoder:
+def _check_encoder(catalogue: Catalogue, query: Shots) -> None:
+    if query.encoder != catalogue.encoder:
         raise EncoderMismatchError(
             f"shots of title {query.title!r}",
             found=f"vectors of encoder {query.encoder!r}",
-            expected=f"vectors of encoder {shots.encoder!r}, which made the catalogue's",
+            expected=f"vectors of encoder {catalogue.encoder!r}, which made the catalogue's",
             next_step="Read both from one snapshot.",
         )
+
+
+def _cosines(query: Shots, shots: Shots) -> Vectors:
+    """(Q, S) float32, in [-1, 1]."""
     return _unit(query.vectors) @ _unit(shots.vectors).T
 
 

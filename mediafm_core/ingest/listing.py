@@ -1,6 +1,7 @@
 """Which files of a folder are what: docs/delivery.md as code."""
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -24,7 +25,7 @@ _PATTERNS = (
     (Part.EMBEDDINGS, re.compile(r"embeddings\.parquet")),
     (Part.LABELS, re.compile(r"labels\.parquet")),
 )
-_SIDECARS = {".vtt": Part.CAPTIONS, ".srt": Part.CAPTIONS, ".json": Part.METADATA}
+_CAPTION_SUFFIXES = frozenset({".vtt", ".srt"})
 
 
 class Listing(NamedTuple):
@@ -39,13 +40,18 @@ class Listing(NamedTuple):
     @property
     def signature(self) -> str:
         """Changes with every change of a file's name, size or time; cheap, so that a folder can be watched."""
-        stats = [(path.name, path.lstat().st_size, path.lstat().st_mtime_ns) for _, path in self.files]
+        stats = [(shown_name(path), path.lstat().st_size, path.lstat().st_mtime_ns) for _, path in self.files]
         return hashlib.sha256(canonical_json([self.delivered_as, sorted(stats)]).encode()).hexdigest()
 
     @property
     def changed_at(self) -> float:
         """When a file of the delivery was last written or named, in seconds since the epoch."""
         return max((path.lstat().st_ctime for _, path in self.files), default=self.path.lstat().st_ctime)
+
+
+def shown_name(path: Path) -> str:
+    """A file's name as text; a byte of it that is no UTF-8 is written out, so that the name can be stored anywhere."""
+    return os.fsencode(path.name).decode("utf-8", "backslashreplace")
 
 
 def list_delivery(path: Path) -> Listing:
@@ -56,10 +62,10 @@ def list_delivery(path: Path) -> Listing:
     """
     if path.is_dir():
         return _list_folder(path)
-    if path.is_file() and path.suffix.lower() in MEDIA_SUFFIXES:
+    if path.is_file() and _is_media(path):
         return _list_bare(path)
     raise DeliveryError(
-        f"delivery {path.name!r}",
+        f"delivery {shown_name(path)!r}",
         found="a file that is no media" if path.exists() else "nothing at this path",
         expected=f"a folder with media.*, or a file ending in {', '.join(sorted(MEDIA_SUFFIXES))}",
         next_step="See docs/delivery.md.",
@@ -67,17 +73,33 @@ def list_delivery(path: Path) -> Listing:
 
 
 def _list_folder(folder: Path) -> Listing:
-    names = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
-    parts = [(part, folder / name) for name in names for part, pattern in _PATTERNS if pattern.fullmatch(name)]
-    known = {path.name for _, path in parts} | {COMPLETE}
-    ignored = tuple(name for name in names if name not in known)
-    return Listing(folder, folder.name, tuple(parts), ignored, COMPLETE in names)
+    files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    parts = [(part, file) for file in files for part, pattern in _PATTERNS if pattern.fullmatch(file.name)]
+    known = {file for _, file in parts} | {folder / COMPLETE}
+    ignored = tuple(shown_name(file) for file in files if file not in known)
+    return Listing(folder, shown_name(folder), tuple(parts), ignored, folder / COMPLETE in files)
 
 
 def _list_bare(media: Path) -> Listing:
-    beside = sorted(p for p in media.parent.iterdir() if p.name.startswith(f"{media.stem}.") and p != media)
-    sidecars = [(_SIDECARS[p.suffix], p) for p in beside if p.suffix in _SIDECARS]
-    return Listing(media, media.stem, ((Part.MEDIA, media), *sidecars), (), complete=False)
+    beside = sorted(p for p in media.parent.iterdir() if p.name.startswith(f"{media.stem}."))
+    longer = tuple(f"{p.stem}." for p in beside if _is_media(p) and p.stem != media.stem)  # film.2.mp4 beside film.mp4
+    own = [(p, _bare_part(p, media)) for p in beside if not p.name.startswith(longer)]
+    parts = tuple((part, p) for p, part in own if part)
+    ignored = tuple(shown_name(p) for p, part in own if not part)
+    return Listing(media, shown_name(media.with_suffix("")), parts, ignored, complete=False)
+
+
+def _bare_part(file: Path, media: Path) -> Part | None:
+    """What a file is to the bare media file whose stem its name begins with."""
+    if _is_media(file):
+        return Part.MEDIA
+    if file.suffix.lower() in _CAPTION_SUFFIXES:
+        return Part.CAPTIONS
+    return Part.METADATA if file.name == f"{media.stem}.json" else None
+
+
+def _is_media(file: Path) -> bool:
+    return file.suffix.lower() in MEDIA_SUFFIXES
 
 
 def check_listing(listing: Listing) -> None:
@@ -95,7 +117,7 @@ def check_listing(listing: Listing) -> None:
         raise _refused(listing, "embeddings without a shot list", "shots.parquet beside embeddings.parquet")
     if not n_of[Part.MEDIA] and not n_of[Part.EMBEDDINGS]:
         raise _refused(listing, "no media", "a media.* file, or shots.parquet with embeddings.parquet")
-    links = [path.name for _, path in listing.files if path.is_symlink() or not path.is_file()]
+    links = [shown_name(path) for _, path in listing.files if path.is_symlink() or not path.is_file()]
     if links:
         raise _refused(listing, f"{links[0]!r}, which is a link or no file", "plain files")
 
@@ -116,5 +138,10 @@ def deliveries_in(folder: Path) -> Iterable[Path]:
     """
     if not folder.is_dir() or any(folder.glob("media.*")) or (folder / "embeddings.parquet").exists():
         return [folder]
+    return deliveries_below(folder)
+
+
+def deliveries_below(folder: Path) -> list[Path]:
+    """The folders and bare media files directly inside a folder of deliveries, by name."""
     visible = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "_")) and not p.is_symlink())
-    return [p for p in visible if p.is_dir() or p.suffix.lower() in MEDIA_SUFFIXES]
+    return [p for p in visible if p.is_dir() or _is_media(p)]

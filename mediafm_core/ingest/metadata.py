@@ -29,6 +29,7 @@ def read_metadata(path: Path) -> Metadata:
         raise _wrong(path, f"{path.stat().st_size} bytes", f"at most {_MAX_BYTES}")
     try:
         record = json.loads(path.read_text(encoding="utf-8-sig"))
+        json.dumps(record, ensure_ascii=False).encode()  # half a surrogate pair is JSON, and no text
     except (ValueError, RecursionError) as error:
         raise _wrong(path, f"no JSON ({error})", "a JSON object in UTF-8") from error
     return Metadata.from_json(_checked(path, record))

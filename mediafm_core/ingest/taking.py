@@ -12,7 +12,7 @@ from mediafm_core.delivered import Embeddings, check_delivered, read_embeddings,
 from mediafm_core.errors import DeliveryError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import title_id, title_id_from_name
-from mediafm_core.ingest.listing import Listing, check_listing, deliveries_in, list_delivery
+from mediafm_core.ingest.listing import Listing, check_listing, deliveries_below, list_delivery, shown_name
 from mediafm_core.ingest.metadata import read_metadata
 from mediafm_core.media.declared import probe
 from mediafm_core.planning.state import Step
@@ -47,12 +47,17 @@ def examine(path: Path, *, title: str | None = None) -> Examined:
     chosen = title_id(title) if title is not None else None
     listing = list_delivery(path)
     check_listing(listing)
-    signature = listing.signature
-    metadata, embeddings = _validate(listing), _delivered_embeddings(listing)
-    files = tuple(
-        DeliveredFile(part=part, name=file.name, sha256=file_sha256(file), n_bytes=file.stat().st_size)
-        for part, file in listing.files
-    )
+    try:
+        signature = listing.signature
+        metadata, embeddings = _validate(listing), _delivered_embeddings(listing)
+        files = tuple(_hashed(part, file) for part, file in listing.files)
+    except OSError as error:
+        raise DeliveryError(
+            f"delivery {listing.delivered_as!r}",
+            found=str(error),
+            expected="files that can be read",
+            next_step="Check that it has arrived whole and may be read, then deliver it again.",
+        ) from error
     taken_as = chosen or title_id_from_name(listing.delivered_as)
     suite = embeddings.suite if embeddings else None
     found = Title(
@@ -65,6 +70,10 @@ def examine(path: Path, *, title: str | None = None) -> Examined:
     return Examined(listing, found, signature, suite)
 
 
+def _hashed(part: Part, file: Path) -> DeliveredFile:
+    return DeliveredFile(part=part, name=shown_name(file), sha256=file_sha256(file), n_bytes=file.stat().st_size)
+
+
 def _validate(listing: Listing) -> Metadata:
     metadata = Metadata(name=listing.delivered_as)
     for part, file in listing.files:
@@ -72,7 +81,7 @@ def _validate(listing: Listing) -> Metadata:
             case Part.MEDIA:
                 probe(file)
             case Part.CAPTIONS:
-                read_cues(file, file.name)
+                read_cues(file, shown_name(file))
             case Part.METADATA:
                 metadata = read_metadata(file)
             case Part.LABELS:
@@ -97,14 +106,20 @@ def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | No
     Raises:
         DeliveryError: a file changed since it was examined; then nothing is declared.
     """
-    by_name = {path.name: path for _, path in examined.listing.files}
+    by_name = {shown_name(path): path for _, path in examined.listing.files}
     for file in examined.title.files:
         home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
     if examined.suite:
         home.declare("suite", examined.suite.id, asdict(examined.suite))
     changed = home.declare("title", examined.title.id, asdict(examined.title))
-    home.declare("taken", examined.signature, {"title": examined.title.id})
+    if examined.listing.path.resolve().parent == home.landing.resolve():
+        home.declare("landed", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
     return changed
+
+
+def _place(listing: Listing) -> str:
+    """The name under which a home remembers what it took last from this place in its landing folder."""
+    return title_id_from_name(listing.path.name)
 
 
 class Arrivals(NamedTuple):
@@ -116,8 +131,12 @@ class Arrivals(NamedTuple):
 
 def arrivals(home: Home) -> Arrivals:
     """Look through the landing folder; nothing inside a file is read."""
-    settled = {*home.ledger.declared("taken"), *(rejection.signature for rejection in home.ledger.rejections())}
-    new = [found for found in map(list_delivery, deliveries_in(home.landing)) if found.signature not in settled]
+    taken = {place: body["signature"] for place, body in home.ledger.declared("landed").items()}
+    refused = {rejection.signature for rejection in home.ledger.rejections()}
+    listed = [(listing, listing.signature) for listing in map(list_delivery, deliveries_below(home.landing))]
+    new = [
+        listing for listing, signature in listed if signature not in refused and taken.get(_place(listing)) != signature
+    ]
     complete = tuple(found for found in new if found.complete or time.time() - found.changed_at > SETTLE_S)
     return Arrivals(complete, tuple(found for found in new if found not in complete))
 

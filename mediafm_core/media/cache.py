@@ -1,14 +1,18 @@
 """Working sets of a home: decoded once for a title's whole chain, evicted when newer ones need the room."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
 
 from mediafm_core.catalogue import Part
+from mediafm_core.errors import MediaError
 from mediafm_core.execution import Bench
 from mediafm_core.media.sandbox import decode
 from mediafm_core.media.working_set import WorkingSet
 from mediafm_core.planning.state import Step
+
+_log = logging.getLogger(__name__)
 
 MAX_KEPT = 2
 """Working sets on disk at a time; a film of two hours takes about 8 GB."""
@@ -23,11 +27,26 @@ def working_set(bench: Bench, step: Step) -> WorkingSet:
     """
     (media,) = bench.title(step).part_files(Part.MEDIA)
     folder = bench.home.work / media.sha256
+    if kept := _kept(folder):
+        return kept
+    _evict(bench.home.work, keep=MAX_KEPT - 1)
+    return decode(bench.home.blobs.path(media.sha256), folder, bench.reporter.advance)
+
+
+def _kept(folder: Path) -> WorkingSet | None:
+    """The working set that is at hand; None where there is none, or it is damaged, or somebody evicts it just now.
+
+    A fault of the cache is no fault of the title's media: the set is thrown away, and made again.
+    """
     if not folder.is_dir():
-        _evict(bench.home.work, keep=MAX_KEPT - 1)
-        decode(bench.home.blobs.path(media.sha256), folder, bench.reporter.advance)
-    os.utime(folder)  # read last
-    return WorkingSet.open(folder)
+        return None
+    try:
+        os.utime(folder)  # read last
+        return WorkingSet.open(folder)
+    except (MediaError, FileNotFoundError) as damage:
+        _log.warning("%s; it is made again", damage)
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def _evict(work: Path, *, keep: int) -> None:

@@ -110,9 +110,9 @@ def _check_whole(path: Path, info: MediaInfo, video: VideoTrack, audio: AudioTra
 
     Each stream is held to its own declared length, for sound may well end before the picture does. Where only the
     container declares a length, the stream that ends last is held to it. Where nothing is declared, a whole file cannot
-    be told from a cut one by its length, so a single fault is too much. What this cannot see is a
-    live WebM recording or an MPEG-TS that was cut between two packets: the one declares no length, and the other's is
-    read from what is there.
+    be told from a cut one by its length, so a single fault is too much. A hole in the middle shows as a gap between
+    frames (`gaps`). What this cannot see is a live WebM recording or an MPEG-TS that was cut between two packets: the
+    one declares no length, and the other's is read from what is there.
     """
     if len(video) == 0:
         raise _not_whole(path, "not one frame decodes", "a video stream")
@@ -127,6 +127,9 @@ def _check_whole(path: Path, info: MediaInfo, video: VideoTrack, audio: AudioTra
     if tally.n_faults > n_allowed:
         found = f"{tally.n_faults} damaged packets or frames beside {len(video)} frames"
         raise _not_whole(path, found, f"at most {n_allowed}")
+    if (missing_s := video.missing_s) > (1 - _WHOLE) * video.duration_s:
+        found = f"gaps of {missing_s:.3f} s in all, in {video.duration_s:.3f} s, without a frame"
+        raise _not_whole(path, found, f"frames for {_WHOLE:.0%} of it")
 
 
 def _check_length(path: Path, what: str, decoded_s: float, declared_s: float | None, spare_s: float) -> None:

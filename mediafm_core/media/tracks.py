@@ -1,5 +1,6 @@
 """The two tracks that a decode writes: pictures with their times, and sound on one clock."""
 
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from mediafm_core.media.declared import MediaInfo
+from mediafm_core.media.gaps import missing_s
 from mediafm_core.media.growing import GrowingArray
 from mediafm_core.media.pictures import Shrinker, still_size
 from mediafm_core.media.working_set import DETECTOR_SIZE, SAMPLE_RATE_HZ, STILL_SHORT_SIDE, STILLS_PER_S
@@ -38,6 +40,8 @@ class VideoTrack:
         self._stills = GrowingArray(folder / "stills.npy", np.uint8, (*self._shrink_still.size[::-1], 3))
         self._still_times = GrowingArray(folder / "still_times.npy", np.float64)
         self._last_s = -1.0
+        self._spacings = array("d")  # seconds from each frame to the next
+        self._declared_s = 0.0  # how long all frames but the last say that they are shown
         self._next_still_s = 0.0
         self.start_s: float | None = None  # on the container's clock; None before the first frame
         self.duration_s = 0.0  # from the start of the first frame to the end of the last
@@ -46,12 +50,20 @@ class VideoTrack:
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def missing_s(self) -> float:
+        """Seconds between the frames that have none although they should, see `gaps`."""
+        return missing_s(self._spacings, self._declared_s)
+
     def add(self, frame: VideoFrame) -> None:
         """Take the next frame in the order of showing."""
         time_s = self._time_s(frame)
         self.n_faulty += int(frame.is_corrupt or time_s <= self._last_s)
         if time_s <= self._last_s:
             return
+        if self._last_s >= 0:
+            self._spacings.append(time_s - self._last_s)
+            self._declared_s += self.duration_s - self._last_s
         self._last_s = time_s
         self.duration_s = time_s + self._shown_s(frame)
         self._frames.append(self._shrink(frame)[None])
@@ -61,8 +73,8 @@ class VideoTrack:
 
     def close(self) -> None:
         """Write the lengths of the arrays."""
-        for array in (self._frames, self._times, self._stills, self._still_times):
-            array.close()
+        for each in (self._frames, self._times, self._stills, self._still_times):
+            each.close()
 
     def _add_still(self, frame: VideoFrame, time_s: float) -> None:
         self._stills.append(self._shrink_still(frame)[None])

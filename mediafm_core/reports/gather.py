@@ -192,7 +192,7 @@ def _encoder_card(view: _View) -> tuple[EncoderCard, int]:
             f"encoder {name!r}",
             found="a snapshot of an encoder that the home does not know",
             expected="a declared encoder",
-            next_step="Rebuild the ledger from the home's objects.",
+            next_step="Run `mediafm rebuild`.",
         )
     spec = EncoderSpec.from_json(declared)
     n_titles = len(spec.corpus)

@@ -39,5 +39,5 @@ def data_uri(picture: bytes) -> str:
         "thumbnail",
         found=f"{len(picture)} bytes that begin with {picture[:8].hex(' ') or 'nothing'}",
         expected="a JPEG or PNG file",
-        next_step="Delete the title's thumbnails object; `mediafm plan` lists what has to be made again.",
+        next_step="Delete the title's thumbnails below artifacts/, then run `mediafm rebuild` and `mediafm apply`.",
     )

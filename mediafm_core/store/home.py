@@ -28,13 +28,14 @@ from mediafm_core.errors import ArtifactError, HomeError
 from mediafm_core.identity import canonical_json
 from mediafm_core.store.blobs import Blobs
 from mediafm_core.store.ledger import ArtifactRow, Declaration, Ledger, connect
-from mediafm_core.store.manifest import Manifest, Payload, read_manifest, serialise
+from mediafm_core.store.manifest import Manifest, Payload, serialise
 from mediafm_core.store.objects import Objects
+from mediafm_core.store.rebuilding import Rebuilt, Report, declaration_of, rebuild, row_of
 
 LAYOUT = 1
 _HOME_FILE = "home.json"
 _HOME_TEXT = json.dumps({"layout": LAYOUT})
-_LIBRARIES = ("mediafm", "torch", "openvino", "ctranslate2", "transformers", "av", "numpy")
+_LIBRARIES = ("mediafm", "torch", "openvino", "ctranslate2", "tokenizers", "av", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Home:
         data = serialise(payload, manifest)
         if not self.objects.create(path, data):
             data = self.objects.read(path)  # made before: by another worker, or by one that was killed after its write
-        row = _row(path, data)
+        row = row_of(path, data)
         if not self.ledger.commit(row):
             committed = self.ledger.artifact(manifest.key)
             assert committed is not None
@@ -129,32 +130,18 @@ class Home:
                 path = f"declarations/{sequence:09d}.json"
                 mine = self.objects.create(path, json.dumps(declaration._asdict(), sort_keys=True).encode())
                 # an object without a row: its writer was killed in between; it was durable, so it counts
-                self.ledger.declare(connection, declaration if mine else _declaration(self.objects.read(path)))
+                self.ledger.declare(connection, declaration if mine else declaration_of(self.objects.read(path)))
                 if mine:
                     return True
         return False
 
-    def rebuild_ledger(self) -> None:
-        """Make the ledger agree with the home's objects: missing rows are added, those without an object dropped."""
-        self.ledger.create_tables()
-        with self.ledger.writing() as connection:
-            last = self.ledger.next_sequence(connection)
-            for path in self.objects.paths("declarations"):
-                declaration = _declaration(self.objects.read(path))
-                if declaration.sequence >= last:
-                    self.ledger.declare(connection, declaration)
-        known = self.ledger.artifacts()  # before the objects: each had its object first
-        paths = set(self.objects.paths("artifacts"))
-        if gone := [row for row in known if row.path not in paths]:
-            # what is made again has another digest, and what is about the whole catalogue names digests
-            stale = [row for row in known if not KINDS[row.key.kind].axes]
-            for row in stale:
-                self.objects.delete(row.path)
-            self.ledger.forget([row.key for row in (*gone, *stale)])
-            paths -= {row.path for row in stale}
-        found = [_row(path, self.objects.read(path)) for path in sorted(paths - {row.path for row in known})]
-        for row in sorted(found, key=lambda row: row.manifest.made_at):
-            self.ledger.commit(row)
+    def rebuild_ledger(self, report: Report = lambda _n_read, _n: None) -> Rebuilt:
+        """Make the ledger agree with the home's objects, see `rebuilding`; harmless where it does.
+
+        Raises:
+            ArtifactError: an object that the ledger does not know cannot be read.
+        """
+        return rebuild(self.objects, self.ledger, report)
 
 
 def artifact_path(key: ArtifactKey) -> str:
@@ -177,7 +164,7 @@ def read_checked(objects: Objects, path: str, digest: str) -> bytes:
             f"object {path!r}",
             found=f"sha256 {found[:12]}…",
             expected=f"{digest[:12]}…, as it was committed",
-            next_step="The disk or somebody changed it. Delete the object and rebuild the ledger: it is made again.",
+            next_step="The disk or somebody changed it. Run `mediafm rebuild`, then `mediafm apply`: it is made again.",
         )
     return data
 
@@ -197,12 +184,3 @@ def provenance() -> dict[str, str]:
 def now() -> float:
     """Seconds since the epoch; the one clock of manifests."""
     return time.time()
-
-
-def _row(path: str, data: bytes) -> ArtifactRow:
-    manifest = read_manifest(path, data)
-    return ArtifactRow(manifest.key, path, hashlib.sha256(data).hexdigest(), len(data), manifest)
-
-
-def _declaration(data: bytes) -> Declaration:
-    return Declaration(**json.loads(data))

@@ -85,7 +85,7 @@ def read_manifest(path: str, data: bytes) -> Manifest:
             f"object {path!r}",
             found=f"{len(data)} bytes without a readable manifest",
             expected="an artifact that was written by MediaFM",
-            next_step="Delete the object; `mediafm plan` lists what has to be made again.",
+            next_step="Delete the file, then run `mediafm rebuild` and `mediafm apply`: what is missing is made again.",
         ) from unreadable
 
 

@@ -97,7 +97,7 @@ class Objects:
                 f"object {path!r} in {self.url}",
                 found="nothing",
                 expected="the object that was committed under this name",
-                next_step="Run `mediafm plan`: what is missing is made again.",
+                next_step="Run `mediafm rebuild`, then `mediafm apply`: what is missing is made again.",
             ) from missing
 
     def exists(self, path: str) -> bool:

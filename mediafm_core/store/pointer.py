@@ -3,6 +3,7 @@
 import json
 from typing import NamedTuple
 
+from mediafm_core.errors import SnapshotError
 from mediafm_core.identity import Fingerprint
 from mediafm_core.store.objects import Objects
 
@@ -20,8 +21,23 @@ class Pointer(NamedTuple):
 
 
 def read_pointer(objects: Objects) -> Pointer | None:
-    """The pointer of a home; None where nothing was ever published."""
-    return Pointer(**json.loads(objects.read(POINTER))) if objects.exists(POINTER) else None
+    """The pointer of a home; None where nothing was ever published.
+
+    Raises:
+        SnapshotError: the object is no pointer.
+    """
+    if not objects.exists(POINTER):
+        return None
+    data = objects.read(POINTER)
+    try:
+        return Pointer(**json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise SnapshotError(
+            f"{POINTER} in {objects.url}",
+            found=f"{data[:40]!r}",
+            expected=f"a JSON object with {', '.join(Pointer._fields)}",
+            next_step=f"Somebody changed it. Delete {POINTER} and run `mediafm apply`: it is written again.",
+        ) from error
 
 
 def swap_pointer(objects: Objects, pointer: Pointer) -> None:

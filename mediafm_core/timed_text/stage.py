@@ -5,19 +5,21 @@ from collections import Counter
 import pyarrow as pa
 
 from mediafm_core.captions import Cue, read_cues
-from mediafm_core.catalogue import Part
+from mediafm_core.catalogue import DeliveredFile, Part
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.media.cache import working_set
 from mediafm_core.planning.state import Step
 from mediafm_core.store.vectors import span_columns, spans_of
 from mediafm_core.timed_text.alignment import text_of_shots
+from mediafm_core.timed_text.choosing import chosen_captions
 from mediafm_core.timed_text.recognition import recognise
 
 
 def make_timed_text(bench: Bench, step: Step) -> Draft:
     """A text for each shot, empty where nothing is said; cues come from files, or from the sound where none came."""
     spans = spans_of(bench.read_table(step, "shots"))
-    cues = _delivered(bench, step) if "captions" in step.ingredients else recognise(working_set(bench, step).audio)
+    files = _chosen(bench, step) if "captions" in step.ingredients else []
+    cues = _cues(bench, files) if files else recognise(working_set(bench, step).audio)
     texts = text_of_shots(cues, spans)
     n_of_source = Counter(cue.source for cue in cues)
     facts = {
@@ -25,11 +27,18 @@ def make_timed_text(bench: Bench, step: Step) -> Draft:
         "n_with_text": sum(1 for text in texts if text),
         "n_cues": len(cues),
         "sources": ", ".join(sorted(n_of_source)) or "none",
+        "files": ", ".join(file.name for file in files) or "none",
     }
     return Draft(pa.table({**span_columns(spans), "text": pa.array(texts, pa.string())}), facts)
 
 
-def _delivered(bench: Bench, step: Step) -> list[Cue]:
-    files = bench.title(step).part_files(Part.CAPTIONS)
+def _chosen(bench: Bench, step: Step) -> list[DeliveredFile]:
+    title = bench.title(step)
+    (media,) = title.part_files(Part.MEDIA)
+    files = {file.name: file for file in title.part_files(Part.CAPTIONS)}
+    return [files[name] for name in chosen_captions(list(files), media.name)]
+
+
+def _cues(bench: Bench, files: list[DeliveredFile]) -> list[Cue]:
     cues = [cue for file in files for cue in read_cues(bench.home.blobs.path(file.sha256), file.name)]
     return sorted(cues, key=lambda cue: cue.span)

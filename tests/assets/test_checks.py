@@ -8,10 +8,13 @@ import pytest
 
 from mediafm_assets import checks
 from mediafm_core.execution import read_state
+from mediafm_core.identity import Span
 from mediafm_core.planning.desired import desired
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Rejection
 from tests.homes import resources
+
+read, spans = checks.vectors_of, checks.spans_of
 
 
 def result_of(check: dg.AssetChecksDefinition, home: Home) -> dg.AssetCheckResult:
@@ -71,6 +74,17 @@ def test_shots_that_end_before_their_title_are_a_fault(home):
     assert n_faults(result) == 1
 
 
+def test_a_gap_between_shots_is_a_fault(home, monkeypatch):
+    def with_a_gap(table):
+        (*before, last) = spans(table)
+        return [*before, Span(last.start_s + 0.2, last.end_s)]
+
+    monkeypatch.setattr(checks, "spans_of", with_a_gap)
+    result = result_of(checks.shots_tile_their_title, home)
+    assert not result.passed
+    assert n_faults(result) == 2
+
+
 def test_a_row_count_that_is_not_the_shots_is_a_fault(home):
     change_fact(home, "contextual_embeddings", "v1|beta", "n_shots", 7)
     result = result_of(checks.contextual_embeddings_match_shots, home)
@@ -86,6 +100,3 @@ def test_vectors_that_are_too_long_are_a_fault(home, monkeypatch):
 def test_vectors_that_are_no_numbers_are_a_fault(home, monkeypatch):
     monkeypatch.setattr(checks, "vectors_of", lambda table: float("nan") * read(table))
     assert not result_of(checks.fused_embeddings_are_unit_length, home).passed
-
-
-read = checks.vectors_of

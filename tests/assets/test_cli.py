@@ -19,6 +19,7 @@ from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import MediaFMError
 from mediafm_core.execution import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import Ledger
 from tests import homes
 from tests.e2e.scenario import planned_now
 from tests.homes import deliver
@@ -126,7 +127,7 @@ def test_what_cannot_be_done_is_said_in_one_line_with_the_next_step(monkeypatch,
 
 
 def test_a_run_that_breaks_off_is_a_typed_error_and_no_success(mediafm, home, tmp_path, monkeypatch):
-    """The disk is full when the second artifact is to be committed."""
+    """The disk is full when the second artifact is to be committed, and when that is to be recorded."""
     homes.ingest(home, deliver(tmp_path, "gamma"))
     commit, n_commits = Home.commit, []
 
@@ -136,7 +137,11 @@ def test_a_run_that_breaks_off_is_a_typed_error_and_no_success(mediafm, home, tm
             raise OSError(28, "No space left on device")
         return commit(self, manifest, payload)
 
+    def disk_is_full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(Home, "commit", commit_until_the_disk_is_full)
+    monkeypatch.setattr(Ledger, "fail", disk_is_full)
     with pytest.raises(MediaFMError, match="No space left on device"):
         mediafm("apply")
 

@@ -46,19 +46,18 @@ def test_a_key_that_the_catalogue_does_not_have_is_removed(home, instance):
     assert keys(instance)["titles"] == ["alpha", "beta"]
 
 
-def test_a_title_that_comes_while_keys_are_read_is_kept(home, instance, tmp_path, monkeypatch):
-    """Another process declares a title and adds its key just after this one has read the keys."""
+def test_a_title_that_comes_meanwhile_keeps_its_key(home, instance, tmp_path, monkeypatch):
+    """Another process declares a title and adds its key just before the keys are read here."""
     read = instance.get_dynamic_partitions
     delivery = deliver(tmp_path, "gamma")
 
-    def read_then_something_happens(name: str):
-        found = read(name)
-        if name == "encoders":  # the last one that is read
+    def something_happens_and_then_read(name: str):
+        if name == "titles":
             homes.ingest(home, delivery)
             instance.add_dynamic_partitions("titles", ["gamma"])
-        return found
+        return read(name)
 
-    monkeypatch.setattr(instance, "get_dynamic_partitions", read_then_something_happens)
+    monkeypatch.setattr(instance, "get_dynamic_partitions", something_happens_and_then_read)
     sync(instance, home)
     monkeypatch.undo()
     assert "gamma" in keys(instance)["titles"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from mediafm_assets.cli.running import dagster_instance
 from mediafm_assets.jobs import (
     ingest,
     landing_config,
@@ -20,7 +21,8 @@ from mediafm_assets.jobs import (
     training_config,
 )
 from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
-from mediafm_core.execution import read_state
+from mediafm_core.catalogue import KINDS
+from mediafm_core.execution import Status, read_state
 from mediafm_core.ingest.listing import COMPLETE
 from mediafm_core.ingest.taking import SETTLE_S
 from mediafm_core.planning.plan import plan
@@ -28,19 +30,24 @@ from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from tests import homes
 from tests.e2e.scenario import Recorder, execute, planned_now
-from tests.homes import deliver, resources
+from tests.homes import deliver, materialised, resources
 
 
 @pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as made:
+def instance(home):
+    """The home's own instance, which has seen all that was made in it."""
+    with dagster_instance(home) as made:
         yield made
 
 
-def tick(sensor: dg.SensorDefinition, home: Home, instance: dg.DagsterInstance) -> dg.RunRequest | str:
-    """Evaluate a sensor once: the run that it asks for, or why it asks for none."""
-    context = dg.build_sensor_context(instance=instance, resources=resources(home))
+def tick(
+    sensor: dg.SensorDefinition, home: Home, instance: dg.DagsterInstance, cursors: list[str | None] | None = None
+) -> dg.RunRequest | str:
+    """Evaluate a sensor once: the run that it asks for, or why it asks for none; `cursors` is what it remembers."""
+    kept: list[str | None] = cursors if cursors is not None else [None]
+    context = dg.build_sensor_context(instance=instance, resources=resources(home), cursor=kept[-1])
     result = sensor(context)
+    kept.append(context.cursor)
     if isinstance(result, dg.SkipReason):
         return result.skip_message or ""
     assert isinstance(result, dg.SensorResult)
@@ -219,3 +226,29 @@ def test_a_run_whose_process_died_is_ended_and_the_work_goes_on(home, instance, 
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None
     assert ended.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_an_artifact_of_which_dagster_has_not_heard_is_told_of_without_compute(home, instance):
+    """The run died between the commit and the event; here nothing of the home was ever told to this instance."""
+    with dg.DagsterInstance.ephemeral() as fresh:
+        cursors: list[str | None] = [None]
+        request = tick(reconcile, home, fresh, cursors)
+        assert isinstance(request, dg.RunRequest)
+        recorder = Recorder()
+        assert execute(refresh, request.run_config, home, fresh, recorder).success
+        assert recorder.having(Status.MADE) == frozenset()
+        assert tick(reconcile, home, fresh, cursors) == "Nothing is missing."
+        partitioned = {kind for kind in KINDS if KINDS[kind].axes}
+        assert materialised(fresh, partitioned) == materialised(instance, partitioned)
+
+
+def test_what_dagster_has_heard_of_is_looked_through_at_first_and_after_failures_only(home, instance, monkeypatch):
+    cursors: list[str | None] = [None]
+    assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
+    looks, look = [], instance.get_materialized_partitions
+    monkeypatch.setattr(instance, "get_materialized_partitions", lambda key: looks.append(key) or look(key))
+    assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
+    assert looks == []
+    submit(refresh, dg.RunRequest(run_config=steps_config(())), instance, dg.DagsterRunStatus.FAILURE)
+    assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
+    assert looks

@@ -60,9 +60,12 @@ def test_executed_is_planned_and_then_nothing_is_left(tmp_path_factory: pytest.T
             edit(home)
         fakes, plan = Fakes(), planned(home)
         outcomes = apply(home, fakes)
-        assert set(pairs(plan.steps)) == done(outcomes) == set(fakes.made)
+        kept = done(outcomes, Status.KEPT)  # back at an earlier content, the snapshot has only to be published again
+        assert set(pairs(plan.steps)) == done(outcomes) | kept
+        assert done(outcomes) == set(fakes.made)
+        assert kept <= {("snapshot", "")}
         assert {step.key for step in plan.steps} == {outcome.key for outcome in outcomes}
-        assert len(fakes.made) == len(outcomes)
+        assert len(fakes.made) + len(kept) == len(outcomes) == len(plan.steps)
         assert planned(home) == ((), ())
         assert apply(home, fakes) == []
     home.ledger.close()
@@ -233,9 +236,8 @@ def test_a_lost_snapshot_is_made_again_after_the_ledger_was_mended(home: Home) -
     before = open_snapshot(str(home.root)).table
     (row,) = home.ledger.artifacts("snapshot")
     home.objects.swap(row.path, b"damaged")
-    with pytest.raises(ArtifactError, match="rebuild the ledger"):
+    with pytest.raises(ArtifactError, match="mediafm rebuild"):
         open_snapshot(str(home.root))
-    home.objects.delete(row.path)
     home.rebuild_ledger()
     assert done(apply(home)) == {("snapshot", "")}
     assert open_snapshot(str(home.root)).table.equals(before)

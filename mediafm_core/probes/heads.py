@@ -1,0 +1,136 @@
+"""A head: the linear layer that answers one task, bound to the encoder whose vectors it was fitted on.
+
+Shape letters: n clips, R width of a read, L labels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mediafm_core.errors import DimensionError, EncoderMismatchError
+from mediafm_core.model.container import pack, unpack
+from mediafm_core.probes.features import READS, Features, Origin, TitleShots, read_clips
+from mediafm_core.probes.labels import LabelSet, OutOfFold
+from mediafm_core.probes.tasks import Task, task_named
+
+FORMAT = 1
+
+Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Head:
+    """One fitted linear layer, with all that is needed to score a clip."""
+
+    task: Task
+    origin: Origin  # of the vectors that it reads
+    read: str  # how it reads a clip
+    regularisation: float
+    names: tuple[str, ...]  # L labels; of a ranking: ("rank",)
+    mean: NDArray[np.float32]  # (R,)
+    scale: NDArray[np.float32]  # (R,)
+    weights: NDArray[np.float32]  # (R, L)
+    bias: NDArray[np.float32]  # (L,)
+
+    @property
+    def dims(self) -> int:
+        """Width of what the head reads."""
+        return len(self.weights)
+
+
+class Probe(NamedTuple):
+    """A head that was fitted on all labelled titles, and what heads made the same way reach on titles held out."""
+
+    head: Head
+    held_out: OutOfFold
+
+    def to_bytes(self) -> bytes:
+        """Safetensors; the same probe gives the same bytes."""
+        head, (labels, scores) = self.head, self.held_out
+        arrays = {name: getattr(head, name) for name in _HEAD_ARRAYS} | {n: getattr(labels, n) for n in _LABEL_ARRAYS}
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in {**arrays, "scores": scores}.items()}
+        said = {
+            "format": FORMAT,
+            "task": head.task.name,
+            "encoder": head.origin.encoder,
+            "suite": head.origin.suite,
+            "read": head.read,
+            "regularisation": head.regularisation,
+            "names": head.names,
+            "titles": labels.titles,
+            "labels": labels.digest,
+        }
+        return pack(tensors, said)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Probe":
+        """Read what `to_bytes` wrote, without running anything that the bytes say.
+
+        Raises:
+            ArtifactError: the bytes are damaged or of another format.
+            LabelsError: their task is unknown to this version.
+        """
+        tensors, said = unpack(data, "probe head", FORMAT)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        task = task_named(said["task"])
+        labels = _labels(task, said, arrays)
+        head = Head(
+            task=task,
+            origin=Origin(said["encoder"], said["suite"]),
+            read=said["read"],
+            regularisation=said["regularisation"],
+            names=tuple(said["names"]),
+            **{name: arrays[name] for name in _HEAD_ARRAYS},
+        )
+        return cls(head, OutOfFold(labels, arrays["scores"]))
+
+
+_HEAD_ARRAYS = ("mean", "scale", "weights", "bias")
+_LABEL_ARRAYS = ("of", "start_s", "end_s", "targets")
+
+
+def _labels(task: Task, said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> LabelSet:
+    return LabelSet(
+        task=task, titles=tuple(said["titles"]), names=tuple(said["names"]), **{n: arrays[n] for n in _LABEL_ARRAYS}
+    )
+
+
+def score(head: Head, features: Features) -> Scores:
+    """Score clips: the one way, in the report, for the gate and in predictions.
+
+    Args:
+        head: the head.
+        features: (n, R) read by the head's read from its encoder's vectors.
+
+    Returns:
+        (n, L) float32, higher is more likely; no probabilities, and not comparable between tasks.
+
+    Raises:
+        EncoderMismatchError: the vectors are another encoder's or suite's.
+        DimensionError: they were read in another way, or have another width.
+    """
+    if features.origin != head.origin:
+        raise EncoderMismatchError(
+            f"head for {head.task.name!r}",
+            found=f"vectors of encoder {features.origin.encoder!r} on suite {features.origin.suite!r}",
+            expected=f"vectors of encoder {head.origin.encoder!r} on suite {head.origin.suite!r}, as it was fitted",
+            next_step="Take the head that was fitted on these vectors.",
+        )
+    if features.read != head.read or features.values.shape[1:] != (head.dims,):
+        raise DimensionError(
+            f"head for {head.task.name!r}",
+            found=f"read {features.read!r}, shape {features.values.shape}",
+            expected=f"read {head.read!r}, (n, {head.dims})",
+            next_step="Read the clips with the head's own read.",
+        )
+    standardised = np.subtract(features.values, head.mean, dtype=np.float32) / head.scale  # (n, R)
+    return (standardised @ head.weights + head.bias).astype(np.float32, copy=False)
+
+
+def predict(head: Head, shots: TitleShots, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> Scores:
+    """Score any clips of one title; see `read_clips` and `score`."""
+    return score(head, read_clips(READS[head.read], shots, start_s, end_s))

@@ -1,0 +1,121 @@
+"""From labels and vectors to a head: what to read and how much to regularise are chosen inside the training titles.
+
+Shape letters: n clips, L labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediafm_core.probes.features import Features, Read, TitleShots, read_label_set
+from mediafm_core.probes.fitting import GRIDS, Linear, Standardised, fit_path, standardise
+from mediafm_core.probes.folds import INNER, splits
+from mediafm_core.probes.heads import Head, Probe, score
+from mediafm_core.probes.labels import LabelSet, OutOfFold
+from mediafm_core.probes.metrics import measure
+from mediafm_core.probes.tasks import HeadKind, TaskKind
+
+_N_INNER_FOLDS = 3
+
+
+class _Choice(NamedTuple):
+    features: Features
+    regularisation: float
+    value: float  # of the task's metric, on inner folds
+
+
+def fit_probe(labels: LabelSet, titles: Mapping[str, TitleShots], reads: Sequence[Read]) -> Probe:
+    """Fit the head of one task on all labelled titles, and heads in the same way on all but a fold at a time.
+
+    Args:
+        labels: of one task.
+        titles: the shots of at least the labelled titles, all by one encoder.
+        reads: the ways to read a clip that are chosen from.
+
+    Raises:
+        LabelsError: too few titles are labelled, one of them has no vectors, or no label can be told apart.
+        DimensionError: the titles' vectors have different origins.
+    """
+    features = [read_label_set(read, titles, labels) for read in reads]
+    return Probe(_fit(labels, features), out_of_fold(labels, features))
+
+
+def out_of_fold(labels: LabelSet, features: Sequence[Features]) -> OutOfFold:
+    """Score every labelled clip by a head that was made, choices and all, without its title.
+
+    Args:
+        labels: of one task.
+        features: their clips, in their order, in each of the reads that are chosen from.
+
+    Raises:
+        LabelsError: as for `fit_probe`.
+    """
+    scores = np.empty(labels.targets.shape, np.float32)
+    for train, test in splits(labels.titles, labels.of, labels.task.n_folds):
+        head = _fit(labels.rows(train), [f.rows(train) for f in features])
+        held_out = next(f for f in features if f.read == head.read)
+        scores[test] = score(head, held_out.rows(test))
+    return OutOfFold(labels, scores)
+
+
+def _fit(labels: LabelSet, features: Sequence[Features]) -> Head:
+    """A head on all these clips, after the choices that they allow."""
+    kind = labels.task.head
+    if kind is not HeadKind.RIDGE and len(features) > 1:  # slow to fit: what to read is chosen under ridge
+        features = [max((_choose(labels, each, HeadKind.RIDGE) for each in features), key=_value).features]
+    choice = max((_choose(labels, each, kind) for each in features), key=_value)
+    turned = standardise(choice.features.values)
+    grid = GRIDS[kind][: GRIDS[kind].index(choice.regularisation) + 1]
+    *_, fitted = fit_path(kind, turned, _to_fit(labels), grid)
+    return _head(labels, choice.features, turned, fitted, choice.regularisation)
+
+
+def _choose(labels: LabelSet, features: Features, kind: HeadKind) -> _Choice:
+    """The regularisation that does best on inner folds of titles, by the task's own metric.
+
+    It is weakened along the grid for as long as that helps.
+    """
+    task, targets = labels.task, _to_fit(labels)
+    sides = splits(labels.titles, labels.of, _N_INNER_FOLDS, INNER)
+    turned = [standardise(features.values[train]) for train, _ in sides]
+    paths = [fit_path(kind, t, targets[s.train], GRIDS[kind]) for t, s in zip(turned, sides, strict=True)]
+    scores, best = np.empty(targets.shape, np.float32), None
+    for alpha, fits in zip(GRIDS[kind], zip(*paths, strict=True), strict=True):
+        for (_, test), t, fitted in zip(sides, turned, fits, strict=True):
+            scores[test] = score(_head(labels, features, t, fitted, alpha), features.rows(test))
+        value = measure(task.metric, scores, labels.targets, labels.of)
+        if best is not None and value <= best.value:
+            break
+        best = _Choice(features, alpha, value)
+    assert best is not None, "a grid is never empty"
+    return best
+
+
+def _value(choice: _Choice) -> float:
+    return choice.value  # the first of equals wins: the plainer read
+
+
+def _to_fit(labels: LabelSet) -> NDArray[np.floating]:
+    """(n, L): what a head is fitted to. Ranks are brought to mean 0 and variance 1 within each title."""
+    if labels.task.kind is not TaskKind.RANKING:
+        return labels.targets.astype(np.float32)
+    ranks, n_clips = labels.targets[:, 0], np.bincount(labels.of)
+    centred = ranks - (np.bincount(labels.of, ranks) / n_clips)[labels.of]
+    spread = np.sqrt(np.bincount(labels.of, centred**2) / n_clips)[labels.of]
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)[:, None]
+
+
+def _head(labels: LabelSet, features: Features, turned: Standardised, fitted: Linear, alpha: float) -> Head:
+    return Head(
+        task=labels.task,
+        origin=features.origin,
+        read=features.read,
+        regularisation=alpha,
+        names=labels.names,
+        mean=turned.mean.numpy(),
+        scale=turned.scale.numpy(),
+        weights=fitted.weights.numpy(),
+        bias=fitted.bias.numpy(),
+    )

@@ -1,0 +1,74 @@
+"""The report on an encoder: each task's contextual row beside baselines that no encoder has read.
+
+Every row is made by the same procedure: titles held out by folds, regularisation chosen inside the training titles,
+intervals by bootstrap over titles with the same draws.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from mediafm_core.probes.features import READS, Read, TitleShots, read_label_set
+from mediafm_core.probes.heads import Probe
+from mediafm_core.probes.labels import OutOfFold
+from mediafm_core.probes.metrics import bootstrap
+from mediafm_core.probes.probing import out_of_fold
+
+CONTEXTUAL = "contextual"
+
+BASELINES: Mapping[str, Read] = {
+    "fused": READS["clip"],
+    "fused + neighbours within 12": READS["clip + neighbours within 12"],
+    "fused + 12 before + 12 after": READS["clip + 12 before + 12 after"],
+    "fused + title mean": READS["clip + title mean"],
+    "position only": READS["position"],
+}
+"""Rows without an encoder, by the name that they have in the report."""
+
+
+class ReportRow(NamedTuple):
+    """What one kind of features reaches on one task, on titles held out."""
+
+    task: str
+    features: str
+    metric: str
+    value: float
+    low: float
+    """Of the 95 % interval over titles."""
+    high: float
+    dims: int
+    """Width of what the head reads; of a contextual row, the head's that was fitted on all titles."""
+
+
+def report_rows(
+    probes: Iterable[Probe], fused: Mapping[str, TitleShots], *, n_draws: int = 200, seed: int = 0
+) -> list[ReportRow]:
+    """All rows for all tasks, task by task, the contextual row first.
+
+    Args:
+        probes: one for each task.
+        fused: the fused vectors of at least the labelled titles.
+        n_draws: of the bootstrap.
+        seed: of the bootstrap; the same draws for every row of a task.
+
+    Raises:
+        LabelsError: a labelled title has no fused vectors.
+    """
+    return [row for probe in probes for row in _task_rows(probe, fused, n_draws, seed)]
+
+
+def _task_rows(probe: Probe, fused: Mapping[str, TitleShots], n_draws: int, seed: int) -> list[ReportRow]:
+    rows = [_row(CONTEXTUAL, probe.held_out, probe.head.dims, n_draws, seed)]
+    for name, read in BASELINES.items():
+        features = read_label_set(read, fused, probe.held_out.labels)
+        out = out_of_fold(probe.held_out.labels, [features])
+        rows.append(_row(name, out, features.values.shape[1], n_draws, seed))
+    return rows
+
+
+def _row(name: str, out: OutOfFold, dims: int, n_draws: int, seed: int) -> ReportRow:
+    labels, task = out.labels, out.labels.task
+    generator = np.random.default_rng(seed)
+    found = bootstrap(task.metric, out.scores, labels.targets, labels.of, n_draws=n_draws, generator=generator)
+    return ReportRow(task.name, name, task.metric.value, *found, dims)

@@ -1,0 +1,259 @@
+"""Heads: fitted as the libraries would, judged on titles that they have not seen, bound to one encoder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from mediafm_core.errors import ArtifactError, DimensionError, EncoderMismatchError, LabelsError
+from mediafm_core.probes import fitting
+from mediafm_core.probes.features import CONTEXTUAL_READS, READS, Features, Origin, TitleShots, read_label_set
+from mediafm_core.probes.fitting import fit_path, standardise
+from mediafm_core.probes.gate import Verdict, gate
+from mediafm_core.probes.heads import Probe, predict, score
+from mediafm_core.probes.labels import LabelSet, OutOfFold, label_set
+from mediafm_core.probes.metrics import measure
+from mediafm_core.probes.probing import fit_probe, out_of_fold
+from mediafm_core.probes.report import BASELINES, CONTEXTUAL, report_rows
+from mediafm_core.probes.tasks import TASKS, HeadKind, Metric, TaskKind
+
+N_SHOTS, N_CLIPS, DIMS = 12, 6, 8
+V1, FUSED = Origin("v1", "tiny"), Origin("fused", "tiny")
+
+
+def catalogue(n_titles: int = 24, origin: Origin = V1) -> dict[str, TitleShots]:
+    rng = np.random.default_rng(0)
+    ends = np.arange(1.0, N_SHOTS + 1) * 5
+    return {
+        f"title-{i:02d}": TitleShots(
+            title=f"title-{i:02d}",
+            origin=origin,
+            start_s=ends - 5,
+            end_s=ends,
+            vectors=rng.normal(size=(N_SHOTS, DIMS)).astype(np.float32) + rng.normal(size=DIMS).astype(np.float32),
+            title_vector=rng.normal(size=DIMS).astype(np.float32),
+        )
+        for i in range(n_titles)
+    }
+
+
+def labels_of(task_name: str, titles: dict[str, TitleShots]) -> LabelSet:
+    """Labels that the clips' own vectors tell, with some noise."""
+    task, rng = TASKS[task_name], np.random.default_rng(1)
+    rows = [(t, 2.0 * DIMS * i % 50, 2.0 * DIMS * i % 50 + 10) for t in titles for i in range(N_CLIPS)]
+    ids, starts, ends = zip(*rows, strict=True)
+    plain = label_set(TASKS["popularity"], ids, starts, ends, ranks=np.zeros(len(rows)))
+    truth = read_label_set(READS["clip"], titles, plain).values[:, :3] + rng.normal(size=(len(rows), 3)) * 0.3
+    if task.kind is TaskKind.RANKING:
+        return replace(plain, task=task, targets=truth[:, :1].astype(np.float64))
+    names = task.labels or ("a", "b", "c")
+    return replace(plain, task=task, names=names, targets=truth[:, : len(names)] > 0.5)
+
+
+@pytest.fixture(scope="module")
+def titles() -> dict[str, TitleShots]:
+    torch.set_num_threads(1)
+    return catalogue()
+
+
+@pytest.fixture(scope="module")
+def probes(titles) -> dict[str, Probe]:
+    return {name: fit_probe(labels_of(name, titles), titles, CONTEXTUAL_READS) for name in TASKS}
+
+
+def columns(n: int = 200, width: int = 6):
+    rng = np.random.default_rng(3)
+    x = (rng.normal(size=(n, width)) @ rng.normal(size=(width, width)) * 5 + 7).astype(np.float32)
+    y = (x[:, :3] - x[:, :3].mean(axis=0) + 4 * rng.normal(size=(n, 3)) > [0, 3, -8]).astype(np.float32)
+    return x, y
+
+
+@pytest.mark.parametrize("width", [6, 300])
+def test_ridge_is_scikit_learns_with_more_clips_than_columns_and_with_fewer(width: int) -> None:
+    x, y = columns(width=width)
+    turned = standardise(x)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    for alpha, found in zip((0.5, 0.02), fit_path(HeadKind.RIDGE, turned, y, (0.5, 0.02)), strict=True):
+        expected = Ridge(alpha=alpha * len(x)).fit(z, y)
+        np.testing.assert_allclose(found.weights.numpy(), expected.coef_.T, atol=2e-4)
+        np.testing.assert_allclose(found.bias.numpy(), expected.intercept_, atol=1e-5)
+
+
+def test_cross_entropy_is_scikit_learns_when_it_runs_to_its_end(monkeypatch) -> None:
+    monkeypatch.setattr(fitting, "N_STEPS", 100)
+    x, y = columns()
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    for alpha, found in zip((0.3, 0.003), fit_path(HeadKind.LOGISTIC, standardise(x), y, (0.3, 0.003)), strict=True):
+        for j in range(3):
+            expected = LogisticRegression(C=1 / (alpha * len(x)), tol=1e-8, max_iter=1000).fit(z, y[:, j])
+            np.testing.assert_allclose(found.weights[:, j].numpy(), expected.coef_[0], atol=2e-3)
+            np.testing.assert_allclose(found.bias[j].item(), expected.intercept_[0], atol=2e-3)
+
+
+def test_cross_entropy_stays_finite_where_labels_are_told_apart_for_certain_or_never_vary() -> None:
+    x, _ = columns()
+    y = np.stack([x[:, 0] > 7, np.ones(len(x)), np.zeros(len(x))], axis=1).astype(np.float32)
+    turned = standardise(np.concatenate([x, np.full((len(x), 1), 5, np.float32)], axis=1))
+    *_, found = fit_path(HeadKind.LOGISTIC, turned, y, (0.1, 1e-6))
+    scores = (turned.values @ found.weights + found.bias).numpy()
+    assert np.isfinite(scores).all()
+    assert ((scores[:, 0] > 0) == y[:, 0]).mean() > 0.98
+    assert (scores[:, 1] > 0).all()
+    assert (scores[:, 2] < 0).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_learnt_where_vectors_tell_it(task: str, probes) -> None:
+    held_out = probes[task].held_out
+    labels, metric = held_out.labels, held_out.labels.task.metric
+    chance = 0.0 if metric is Metric.KENDALL_TAU else labels.targets.mean()
+    assert measure(metric, held_out.scores, labels.targets, labels.of) > chance + 0.3
+    assert probes[task].head.read in {read.name for read in CONTEXTUAL_READS}
+
+
+def test_noise_that_belongs_to_titles_scores_near_chance() -> None:
+    """Random folds would learn the titles by heart: here they do, where each clip is called a title of its own."""
+    titles = catalogue(60)
+    noise = np.random.default_rng(5).random(60) < 0.4
+    labels = labels_of("retrieval", titles)
+    labels = replace(labels, targets=noise[labels.of][:, None])
+    features = read_label_set(READS["clip + title vector"], titles, labels)
+    grouped = out_of_fold(labels, [features]).scores
+    as_titles = tuple(f"clip-{i:04d}" for i in range(len(labels)))
+    loose = out_of_fold(replace(labels, titles=as_titles, of=np.arange(len(labels))), [features]).scores
+    by_grouping = measure(Metric.AP, grouped, labels.targets, labels.of)
+    by_clips = measure(Metric.AP, loose, labels.targets, labels.of)
+    assert by_grouping < noise.mean() + 0.12
+    assert by_clips > by_grouping + 0.2
+
+
+def test_labels_of_a_held_out_title_do_not_reach_its_scores(titles) -> None:
+    labels = labels_of("genre", titles)
+    features = [read_label_set(READS["clip"], titles, labels)]
+    turned_over = np.where(labels.of[:, None] == 3, ~labels.targets, labels.targets)
+    mine = labels.of == 3
+    before, after = (
+        out_of_fold(given, features).scores[mine] for given in (labels, replace(labels, targets=turned_over))
+    )
+    np.testing.assert_array_equal(before, after)
+
+
+def test_report_gate_and_predictions_score_a_clip_by_one_function(titles, probes) -> None:
+    head = probes["tone"].head
+    labels = probes["tone"].held_out.labels
+    together = score(head, read_label_set(READS[head.read], titles, labels))
+    mine = labels.of == 2
+    alone = predict(head, titles[labels.titles[2]], labels.start_s[mine], labels.end_s[mine])
+    np.testing.assert_allclose(alone, together[mine], atol=1e-5)
+    assert together.shape == (len(labels), len(head.names))
+    assert together.dtype == np.float32
+
+
+@pytest.mark.parametrize("other", [Origin("v2", "tiny"), Origin("v1", "large"), FUSED])
+def test_a_head_refuses_the_vectors_of_another_encoder_or_suite(other: Origin, probes) -> None:
+    head = probes["genre"].head
+    with pytest.raises(EncoderMismatchError, match="'v1' on suite 'tiny'"):
+        score(head, Features(other, head.read, np.zeros((1, head.dims), np.float32)))
+    with pytest.raises(EncoderMismatchError):
+        predict(head, catalogue(1, other)["title-00"], np.array([0.0]), np.array([5.0]))
+
+
+def test_a_head_refuses_another_read_and_another_width(probes) -> None:
+    head = probes["genre"].head
+    for read, width in (("position", head.dims), (head.read, head.dims + 1)):
+        with pytest.raises(DimensionError):
+            score(head, Features(V1, read, np.zeros((1, width), np.float32)))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_probe_read_back_scores_bit_by_bit_the_same(task: str, probes, titles) -> None:
+    probe = probes[task]
+    data = probe.to_bytes()
+    back = Probe.from_bytes(data)
+    labels = probe.held_out.labels
+    features = read_label_set(READS[probe.head.read], titles, labels)
+    np.testing.assert_array_equal(score(back.head, features), score(probe.head, features))
+    np.testing.assert_array_equal(back.held_out.scores, probe.held_out.scores)
+    assert back.held_out.labels.digest == labels.digest
+    assert back.to_bytes() == data
+
+
+def test_the_same_titles_and_labels_give_the_same_bytes(titles, probes) -> None:
+    again = fit_probe(labels_of("retrieval", titles), titles, CONTEXTUAL_READS)
+    assert again.to_bytes() == probes["retrieval"].to_bytes()
+
+
+def test_damaged_bytes_are_refused(probes) -> None:
+    with pytest.raises(ArtifactError, match="probe head"):
+        Probe.from_bytes(probes["genre"].to_bytes()[:-9])
+
+
+def test_one_labelled_title_is_too_few() -> None:
+    titles = catalogue(1)
+    with pytest.raises(LabelsError, match="too few"):
+        fit_probe(labels_of("genre", titles), titles, [READS["clip"]])
+
+
+def test_the_report_has_contextual_and_every_baseline_for_each_task(titles, probes) -> None:
+    fused = catalogue(origin=FUSED)
+    rows = report_rows([probes["genre"], probes["popularity"]], fused, n_draws=20)
+    assert [(r.task, r.features) for r in rows] == [
+        (task, features) for task in ("genre", "popularity") for features in (CONTEXTUAL, *BASELINES)
+    ]
+    assert all(r.low <= r.value <= r.high for r in rows)
+    held_out = probes["genre"].held_out
+    assert rows[0].value == measure(Metric.MACRO_AP, held_out.scores, held_out.labels.targets, held_out.labels.of)
+    assert [r.dims for r in rows[1:6]] == [DIMS, 2 * DIMS, 3 * DIMS, 2 * DIMS, 7]
+    assert rows == report_rows([probes["genre"], probes["popularity"]], fused, n_draws=20)
+
+
+def worse(out: OutOfFold, noise: float) -> OutOfFold:
+    return out._replace(scores=out.scores + noise * np.random.default_rng(0).normal(size=out.scores.shape))
+
+
+def test_the_gate_blocks_the_worse_and_lets_the_equal_and_the_better_pass(probes) -> None:
+    good = {name: probe.held_out for name, probe in probes.items()}
+    bad = {**good, "genre": worse(good["genre"], 3)}
+    assert gate(good, good, {}).passed
+    assert gate(good, bad, {}).passed
+    refused = gate(bad, good, {})
+    assert [row.task for row in refused.rows if row.verdict is Verdict.BLOCKS] == ["genre"]
+    assert not refused.passed
+    row = next(row for row in refused.rows if row.task == "genre")
+    assert row.high is not None
+    assert row.high < 0
+    assert "worse than production" in row.reason
+
+
+def test_a_floor_blocks_and_a_first_release_needs_nothing_else(probes) -> None:
+    first = {"genre": probes["genre"].held_out}
+    assert gate(first, None, {"genre": 0.1}).passed
+    refused = gate(first, None, {"genre": 0.99})
+    assert "below the floor of 0.99" in refused.rows[0].reason
+    assert not refused.passed
+
+
+def test_a_task_that_production_has_and_the_candidate_lacks_blocks(probes) -> None:
+    live = {name: probes[name].held_out for name in ("genre", "tone")}
+    refused = gate({"genre": live["genre"]}, live, {})
+    assert [(row.task, row.verdict) for row in refused.rows] == [("genre", "passes"), ("tone", "blocks")]
+    assert gate(live, {"genre": live["genre"]}, {}).passed
+    assert not gate({}, None, {"genre": 0.1}).passed
+
+
+def test_scores_on_other_labels_cannot_be_compared(probes) -> None:
+    one = probes["genre"].held_out
+    other = one._replace(labels=replace(one.labels, targets=~one.labels.targets))
+    with pytest.raises(LabelsError, match="the same clips and labels"):
+        gate({"genre": one}, {"genre": other}, {})
+
+
+def test_labels_and_folds_and_metrics_and_the_gate_load_no_torch() -> None:
+    import subprocess
+    import sys
+
+    rooms = ", ".join(f"mediafm_core.probes.{n}" for n in ("reading", "folds", "metrics", "features", "gate", "tasks"))
+    check = f"import sys, {rooms}; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0  # noqa: S603

@@ -1,0 +1,53 @@
+"""What the packages import is declared, what is declared is used, and the record of dependencies names both."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OURS = {"mediafm_core", "mediafm_assets"}
+NEVER_IMPORTED = {"dagster-webserver"}
+"""`dagster dev` starts it."""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(requirements: list[str]) -> set[str]:
+    """The distributions that a list of requirements names."""
+    return {_plain(re.match(r"[\w.-]+", text).group()) for text in requirements}  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found - OURS - set(sys.stdlib_module_names)
+
+
+def distributions_of(names: set[str]) -> set[str]:
+    """The distributions that ship these top-level names."""
+    shipped_by = packages_distributions()
+    return {_plain(shipped_by[name][0]) for name in names}
+
+
+def test_dependencies_are_what_the_packages_import() -> None:
+    files = [path for room in OURS for path in (ROOT / room).rglob("*.py")]
+    names = set().union(*map(imported, files))
+    assert distributions_of(names) | NEVER_IMPORTED == declared(PROJECT["dependencies"])
+
+
+def test_the_record_names_every_dependency() -> None:
+    (record,) = (ROOT / "docs" / "adr").glob("0004-*.md")
+    table = record.read_text(encoding="utf-8").partition("## Consequences")[0]
+    named = {_plain(name) for row in re.findall(r"^\| ([^|]+) \|", table, re.M) for name in re.findall(r"[\w.-]+", row)}
+    assert declared(PROJECT["dependencies"]) - named == set()
