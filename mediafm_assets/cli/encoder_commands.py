@@ -10,6 +10,7 @@ from mediafm_core.store.home import Home
 
 app = typer.Typer(help="Train MediaFM encoders and list them.", no_args_is_help=True)
 
+_REPORT_COLUMNS = ("task", "features", "metric", "value", "low", "high", "dims")
 _COLUMNS = ("encoder", "suite", "titles", "shots", "parameters", "steps", "loss", "embedded", "production")
 
 
@@ -55,10 +56,11 @@ def report(
 
     Example: mediafm encoder report v1 --json
     """
-    rows = _report_rows(open_home(home), name)
-    columns = tuple(rows[0])
-    values = [tuple(row.values()) for row in rows]
-    print_json(rows) if as_json else print_table(f"encoder {name}", columns, values)
+    rows = [{column: row[column] for column in _REPORT_COLUMNS} for row in _report_rows(open_home(home), name)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(f"encoder {name}", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
 
 
 def _report_rows(home: Home, name: str) -> list[dict[str, object]]:

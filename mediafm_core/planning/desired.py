@@ -61,7 +61,7 @@ class Desired:
 def desired(state: State) -> Desired:
     """What a catalogue asks for."""
     chains = {title.id: tuple(_title_chain(state, title)) for title in state.titles.values()}
-    labels = {task: _step("labels", {"task": task}, {"table": frozen.table}) for task, frozen in state.labels.items()}
+    labels = {task: _step("labels", {"task": task}, {"labels": frozen.table}) for task, frozen in state.labels.items()}
     encoders = {encoder.name: _encoder_steps(state, encoder, chains, labels) for encoder in state.encoders}
     return Desired(chains, labels, encoders)
 

@@ -139,6 +139,8 @@ def _subject(step: Step) -> str:
     axes = step.axes
     if "encoder" in axes:
         return f"encoder {axes['encoder']}"
+    if "task" in axes:
+        return f"task {axes['task']!r}"
     return f"title {axes['title']!r}" if "title" in axes else "catalogue"
 
 
