@@ -54,7 +54,7 @@ def _home() -> Home:
     from dataclasses import asdict
 
     from mediafm_core.encoders.suites import embedded_suite
-    from mediafm_core.shots import DETECTOR
+    from mediafm_core.shots.detector import DETECTOR
     from mediafm_core.timed_text.recognition import RECOGNISER
 
     home, suite = Home.create(fresh_folder()), embedded_suite()
@@ -70,7 +70,7 @@ def _commit(home: Home, step: Step, payload: Payload) -> None:
 
 def detector_engines() -> Figure:
     """CPU seconds of the shot detector on the sample's first frames: OpenVINO against torch, both in float32."""
-    from mediafm_core.shots import transition_probabilities
+    from mediafm_core.shots.transitions import transition_probabilities
 
     ready = prepared()
     frames = working_set(ready.bench, ready.steps["shots"]).frames[:_N_DETECTED]

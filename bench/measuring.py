@@ -62,7 +62,13 @@ class Pair(NamedTuple):
 
 
 def interleaved(
-    ours: Callable[[], object], peer: Callable[[], object], *, rounds: int, clock: Clock = wall_s, warm_up: bool = True
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    *,
+    rounds: int,
+    clock: Clock = wall_s,
+    warm_up: bool = True,
+    prepare: Callable[[], object] = lambda: None,
 ) -> Pair:
     """Run both in turn, A B A B, so that a machine that slows down slows both.
 
@@ -72,14 +78,16 @@ def interleaved(
         rounds: how often each is measured.
         clock: what is counted.
         warm_up: whether each runs once before, unmeasured.
+        prepare: called before each measured run, unmeasured.
     """
     if warm_up:
         ours()
         peer()
     pair = Pair([], [])
     for _ in range(rounds):
-        pair.ours_s.append(seconds(ours, clock))
-        pair.peer_s.append(seconds(peer, clock))
+        for work, times_s in ((ours, pair.ours_s), (peer, pair.peer_s)):
+            prepare()
+            times_s.append(seconds(work, clock))
     return pair
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from bench.harness import Figure
 from bench.measuring import all_cpu_s, cpu_s, fresh_folder, interleaved
-from mediafm_core.media import Limits, decode
+from mediafm_core.media.limits import Limits
 from mediafm_core.media.one_pass import decode_into
+from mediafm_core.media.sandbox import decode
 from mediafm_core.media.worker import request
 
 CUT = Path(__file__).parents[1] / "samples" / "bbb-cut"

@@ -1,4 +1,8 @@
-"""What it costs to show readers a catalogue: our one immutable table against Delta Lake, and a whole publication."""
+"""What it costs to show readers a catalogue: our one immutable table against Delta Lake, and a whole publication.
+
+Ours is written uncompressed, flushed to the disk and hashed; Delta Lake compresses, and leaves the flushing to the
+system. Writes are timed on the wall, which shows that; reads in CPU seconds.
+"""
 
 import hashlib
 from dataclasses import asdict, replace
@@ -63,7 +67,10 @@ def snapshot_read(n_titles: int) -> Figure:
         _publish(both.ours, pa.concat_tables([both.table, _row(number)]))
         _append(both.delta, _row(number))
     pair = interleaved(
-        lambda: open_snapshot(both.ours.url), lambda: DeltaTable(both.delta).to_pyarrow_table(), rounds=_ROUNDS
+        lambda: open_snapshot(both.ours.url),
+        lambda: DeltaTable(both.delta).to_pyarrow_table(),
+        rounds=_ROUNDS,
+        clock=cpu_s,
     )
     return pair.as_figure("ours", "Delta")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from bench.harness import Figure
-from bench.measuring import fresh_folder, interleaved, repeated, shown_s
+from bench.measuring import cpu_s, fresh_folder, interleaved, repeated, shown_s
 from bench.synthetic import filled_home, manifest_of
 from mediafm_core.execution import read_state
 from mediafm_core.identity import Span
@@ -49,7 +49,9 @@ def vectors_read(peer: str) -> Figure:
     (write, read), (write_theirs, read_theirs) = _formats()["parquet"], _formats()[peer]
     objects.create("ours", write())
     objects.create("peer", write_theirs())
-    pair = interleaved(lambda: read(objects.read("ours")), lambda: read_theirs(objects.read("peer")), rounds=50)
+    pair = interleaved(
+        lambda: read(objects.read("ours")), lambda: read_theirs(objects.read("peer")), rounds=50, clock=cpu_s
+    )
     return pair.as_figure("ours", peer)
 
 

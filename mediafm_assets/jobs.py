@@ -16,6 +16,7 @@ from mediafm_core.errors import DeliveryError, MediaFMError
 from mediafm_core.execution import Outcome, Status, read_state
 from mediafm_core.ingest.listing import deliveries_in, list_delivery
 from mediafm_core.ingest.taking import take_or_refuse
+from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.plan import for_titles, plan
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.declaring import declare_encoder
@@ -116,6 +117,7 @@ def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
 
 def _carry_out(context: dg.OpExecutionContext, home: HomeResource, wanted: list[tuple[str, str]]) -> None:
     sync(context.instance, home.open())
+    sweep_now_and_then(home.open())
     failed: list[Outcome] = []
     for outcome in run_steps(home, wanted):
         if outcome.status in (Status.MADE, Status.KEPT):

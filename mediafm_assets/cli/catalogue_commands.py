@@ -12,6 +12,7 @@ from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
 from mediafm_core.execution import Status, read_state
 from mediafm_core.ingest.listing import deliveries_in
 from mediafm_core.ingest.taking import arrivals, examine, take, take_or_refuse
+from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.plan import Plan
 from mediafm_core.store.home import Home
 
@@ -119,6 +120,7 @@ def apply_all(home: Home) -> bool:
     from mediafm_assets.cli.running import carry_out_plan
     from mediafm_core.execution import explained_plan
 
+    sweep_now_and_then(home)
     taken = [take_or_refuse(home, listing) for listing in arrivals(home).complete]
     refused = [error for error in taken if isinstance(error, DeliveryError)]
     for error in refused:

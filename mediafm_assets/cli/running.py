@@ -16,6 +16,7 @@ from mediafm_core.errors import DeliveryError, PlanError
 from mediafm_core.execution import Outcome, Status, explained_plan, read_state
 from mediafm_core.ingest.listing import Listing
 from mediafm_core.ingest.taking import Examined, arrivals, examine
+from mediafm_core.media.leftovers import sweep
 from mediafm_core.planning.plan import Plan
 from mediafm_core.store.home import Home
 
@@ -42,10 +43,11 @@ retention:
 def initialise(root: Path) -> Home:
     """Make a home whole: folders, ledger, instruments, suite, and its Dagster instance; harmless where it exists."""
     from mediafm_core.encoders.suites import embedded_suite
-    from mediafm_core.shots import DETECTOR
+    from mediafm_core.shots.detector import DETECTOR
     from mediafm_core.timed_text.recognition import RECOGNISER
 
     home = Home.create(root)
+    sweep(home)
     home.declare("instrument", "detector", asdict(DETECTOR))
     home.declare("instrument", "recogniser", asdict(RECOGNISER))
     suite = embedded_suite()

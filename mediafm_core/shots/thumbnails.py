@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediafm_core.identity import Span
-from mediafm_core.media import WorkingSet, stills_of
+from mediafm_core.media.working_set import WorkingSet, stills_of
 
 WIDTH = 160
 """Pixels."""

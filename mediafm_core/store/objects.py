@@ -122,15 +122,30 @@ class Objects:
         found = [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
         yield from sorted(path for path in found if _TEMPORARY not in path)
 
-    def sweep(self, *, older_than_s: float = 3600.0) -> int:
-        """Remove what interrupted writes left behind; returns how many files that were."""
+    def sweep(self, *folders: str, older_than_s: float = 3600.0) -> int:
+        """Remove what interrupted writes left behind; returns how many files that were.
+
+        Args:
+            folders: where to look, beside the place itself; by default everywhere below it.
+            older_than_s: what was written to since is left alone.
+        """
         if self.folder is None:
             return 0  # a bucket never shows half a PUT
         limit = time.time() - older_than_s
-        leftovers = [p for p in self.folder.rglob(f"{_TEMPORARY}*") if p.is_file() and p.stat().st_mtime < limit]
+        here = self.folder.glob(f"{_TEMPORARY}*") if folders else iter(())
+        below = (path for name in folders or (".",) for path in (self.folder / name).rglob(f"{_TEMPORARY}*"))
+        leftovers = [path for path in (*here, *below) if _is_older(path, limit)]
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
         return len(leftovers)
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    """Whether this is a file that was last written before `limit`; one that is gone meanwhile is none."""
+    try:
+        return path.is_file() and path.stat().st_mtime < limit
+    except FileNotFoundError:
+        return False
 
 
 def _check(path: str) -> None:

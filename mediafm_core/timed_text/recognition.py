@@ -12,7 +12,7 @@ from mediafm_core.captions import Cue
 from mediafm_core.catalogue import Instrument
 from mediafm_core.errors import DimensionError
 from mediafm_core.identity import Span
-from mediafm_core.media import SAMPLE_RATE_HZ
+from mediafm_core.media.working_set import SAMPLE_RATE_HZ
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

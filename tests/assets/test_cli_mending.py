@@ -1,5 +1,6 @@
 """The commands for when something has failed, was lost, or is not what it was said to be."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from mediafm_assets.cli.app import app
+from mediafm_assets.cli.running import run_job
+from mediafm_assets.jobs import refresh, steps_config
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import DeliveryError, PlanError
 from mediafm_core.execution import read_state
 from mediafm_core.store.home import Home
 from tests import fakes
 from tests.catalogue import LONG, SILENT
-from tests.homes import deliver
+from tests.homes import QUIET, deliver
 
 Run = Callable[..., Any]
 
@@ -107,6 +110,23 @@ def test_rebuild_brings_back_a_lost_ledger(mediafm: Run, home: Home) -> None:
         file.unlink()
     assert f"{len(before['artifacts'])} adopted" in mediafm("rebuild").stdout
     assert home.ledger.dump() == before
+
+
+@pytest.mark.parametrize("command", ["init", "apply"])
+def test_old_leftovers_are_swept(mediafm: Run, home: Home, command: str) -> None:
+    leftover = home.root / "artifacts" / ".partial-1"
+    leftover.write_bytes(b"half")
+    os.utime(leftover, (0, 0))
+    mediafm(command)
+    assert not leftover.exists()
+
+
+def test_a_run_of_a_job_sweeps_old_leftovers(home: Home) -> None:
+    leftover = home.root / "artifacts" / ".partial-1"
+    leftover.write_bytes(b"half")
+    os.utime(leftover, (0, 0))
+    run_job(home, refresh, steps_config([]), 0, QUIET)
+    assert not leftover.exists()
 
 
 def test_ingest_of_a_folder_without_deliveries_says_so(mediafm: Run, tmp_path: Path) -> None:

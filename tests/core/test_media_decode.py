@@ -10,7 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from mediafm_core.errors import MediaError
-from mediafm_core.media import Limits, WorkingSet, decode, probe
+from mediafm_core.media.declared import probe
+from mediafm_core.media.limits import Limits
+from mediafm_core.media.sandbox import decode
+from mediafm_core.media.working_set import WorkingSet
 
 SOUND_S = 3.0
 CONTAINERS = {

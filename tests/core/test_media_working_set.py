@@ -13,8 +13,11 @@ from hypothesis.extra import numpy as arrays
 
 from mediafm_core.errors import MediaError
 from mediafm_core.identity import Span
-from mediafm_core.media import Limits, MediaInfo, WorkingSet, audio_of, decode, stills_of
+from mediafm_core.media.declared import MediaInfo
 from mediafm_core.media.growing import GrowingArray
+from mediafm_core.media.limits import Limits
+from mediafm_core.media.sandbox import decode
+from mediafm_core.media.working_set import WorkingSet, audio_of, stills_of
 
 INFO = MediaInfo(
     container="mp4",

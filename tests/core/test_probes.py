@@ -113,6 +113,15 @@ def test_every_task_is_learnt_where_vectors_tell_it(task: str, probes) -> None:
     assert probes[task].head.read in {read.name for read in CONTEXTUAL_READS}
 
 
+@pytest.mark.parametrize("task", ["genre", "ad_relevancy"])
+def test_the_read_that_tells_the_labels_is_chosen(task: str, titles) -> None:
+    labels = labels_of(task, titles)
+    told = read_label_set(READS["clip + neighbours within 12"], titles, labels).values[:, DIMS : DIMS + 3]
+    labels = replace(labels, targets=told > np.median(told, axis=0))
+    reads = [READS[name] for name in ("clip", "clip + neighbours within 12", "clip + title vector")]
+    assert fit_probe(labels, titles, reads).head.read == "clip + neighbours within 12"
+
+
 def test_noise_that_belongs_to_titles_scores_near_chance() -> None:
     """Random folds would learn the titles by heart: here they do, where each clip is called a title of its own."""
     titles = catalogue(60)
@@ -225,6 +234,15 @@ def test_the_gate_blocks_the_worse_and_lets_the_equal_and_the_better_pass(probes
     assert row.high is not None
     assert row.high < 0
     assert "worse than production" in row.reason
+
+
+def test_a_difference_within_what_titles_vary_by_passes(probes) -> None:
+    good = probes["genre"].held_out
+    row = gate({"genre": worse(good, 0.01)}, {"genre": good}, {}).rows[0]
+    assert row.low is not None
+    assert row.high is not None
+    assert row.low < 0 < row.high
+    assert row.verdict is Verdict.PASSES
 
 
 def test_a_floor_blocks_and_a_first_release_needs_nothing_else(probes) -> None:

@@ -10,15 +10,12 @@ from hypothesis import strategies as st
 
 from mediafm_core.errors import DimensionError
 from mediafm_core.identity import Span
-from mediafm_core.media import WorkingSet, decode
-from mediafm_core.shots import (
-    DETECTOR,
-    BoundaryRule,
-    shots_from_probabilities,
-    thumbnails,
-    transition_probabilities,
-)
-from mediafm_core.shots.transitions import _window
+from mediafm_core.media.sandbox import decode
+from mediafm_core.media.working_set import WorkingSet
+from mediafm_core.shots.boundaries import BoundaryRule, shots_from_probabilities
+from mediafm_core.shots.detector import DETECTOR
+from mediafm_core.shots.thumbnails import thumbnails
+from mediafm_core.shots.transitions import _window, transition_probabilities
 
 FPS = 25
 

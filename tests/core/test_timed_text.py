@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from mediafm_core.captions import Cue
 from mediafm_core.errors import DimensionError, SpanError
 from mediafm_core.identity import Span
-from mediafm_core.timed_text import RECOGNISER, recognise, text_of_shots
-from mediafm_core.timed_text.recognition import as_cues, pieces
+from mediafm_core.timed_text.alignment import text_of_shots
+from mediafm_core.timed_text.recognition import RECOGNISER, as_cues, pieces, recognise
 
 SHOTS = [Span(0, 4), Span(4, 4.4), Span(4.4, 10), Span(10, 12)]
 
