@@ -20,6 +20,8 @@ from mediafm_core.execution import Outcome, Stage, Status, carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.ingest.taking import make_delivery
 from mediafm_core.pretraining.stage import make_corpus, make_encoder
+from mediafm_core.probes.stage import freeze_training, make_head, make_labels, make_predictions, make_report
+from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.shots.stage import make_shots, make_thumbnails
 from mediafm_core.snapshots import make_snapshot, publish
 from mediafm_core.timed_text.stage import make_timed_text
@@ -38,6 +40,11 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "pretraining_corpus": Stage(make_corpus),
         "mediafm_encoder": Stage(make_encoder),
         "contextual_embeddings": Stage(make_contextual),
+        "labels": Stage(make_labels),
+        "probe_heads": Stage(make_head, settle=freeze_training),
+        "predictions": Stage(make_predictions),
+        "probe_report": Stage(make_report),
+        "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),
     }
 )

@@ -12,10 +12,22 @@ from mediafm_assets.sensors import new_titles, reconcile
 with warnings.catch_warnings():
     # the policy by which a backfill takes many titles per run is marked beta; tests/upstream pins what we use of it
     warnings.simplefilter("ignore", dg.BetaWarning)
-    from mediafm_assets.stages import contextual, deliveries, embeddings, encoder, shots, snapshot, timed_text
+    from mediafm_assets.stages import (
+        contextual,
+        deliveries,
+        embeddings,
+        encoder,
+        probes,
+        release,
+        shots,
+        snapshot,
+        timed_text,
+    )
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([deliveries, shots, timed_text, embeddings, encoder, contextual, snapshot]),
+    assets=dg.load_assets_from_modules(
+        [deliveries, shots, timed_text, embeddings, encoder, contextual, probes, release, snapshot]
+    ),
     asset_checks=all_checks,
     jobs=[ingest, refresh, train_encoder],
     sensors=[new_titles, reconcile],

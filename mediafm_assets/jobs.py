@@ -20,6 +20,7 @@ from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.plan import for_titles, plan
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.declaring import declare_encoder
+from mediafm_core.probes.declaring import freeze_delivered
 from mediafm_core.store.home import Home
 
 
@@ -47,8 +48,12 @@ class Training(dg.Config):
 
 def steps_config(steps: Iterable[Step]) -> dict[str, Any]:
     """The run configuration with which `refresh` carries out the steps of a plan."""
-    pairs = [[step.key.kind, step.key.partition] for step in steps]
-    return {"ops": {"carry_out_steps": {"config": {"steps": pairs}}}}
+    return pairs_config((step.key.kind, step.key.partition) for step in steps)
+
+
+def pairs_config(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The run configuration with which `refresh` carries out these (asset, partition) pairs, in this order."""
+    return {"ops": {"carry_out_steps": {"config": {"steps": [list(pair) for pair in dict.fromkeys(pairs)]}}}}
 
 
 def landing_config(names: Sequence[str]) -> dict[str, Any]:
@@ -90,6 +95,7 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
     opened = home.open()
     try:
         if config.name not in opened.ledger.declared("encoder"):
+            freeze_delivered(opened)
             declare_encoder(opened, config.name, preset=config.preset, seed=config.seed)
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

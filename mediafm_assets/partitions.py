@@ -5,20 +5,27 @@ import warnings
 import dagster as dg
 
 from mediafm_core.execution import read_state
+from mediafm_core.probes.tasks import TASKS
 from mediafm_core.store.home import Home
 
 titles = dg.DynamicPartitionsDefinition(name="titles")
 suites = dg.DynamicPartitionsDefinition(name="suites")
 encoders = dg.DynamicPartitionsDefinition(name="encoders")
+tasks = dg.StaticPartitionsDefinition(list(TASKS))
 # two dimensions at most; a key's parts stand in the alphabetical order of the dimensions
 suite_titles = dg.MultiPartitionsDefinition({"suite": suites, "title": titles})
 encoder_titles = dg.MultiPartitionsDefinition({"encoder": encoders, "title": titles})
+encoder_tasks = dg.MultiPartitionsDefinition({"encoder": encoders, "task": tasks})
 
 with warnings.catch_warnings():
     # the mappings between dimensions are marked beta; tests/upstream pins what we use of them
     warnings.simplefilter("ignore", dg.BetaWarning)
     title_of_suite_title = dg.MultiToSingleDimensionPartitionMapping("title")
     encoder_of_encoder_title = dg.MultiToSingleDimensionPartitionMapping("encoder")
+    task_of_encoder_task = dg.MultiToSingleDimensionPartitionMapping("task")
+    same_encoder = dg.MultiPartitionMapping(
+        {"encoder": dg.DimensionPartitionMapping("encoder", dg.IdentityPartitionMapping())}
+    )
     same_title = dg.MultiPartitionMapping(
         {"title": dg.DimensionPartitionMapping("title", dg.IdentityPartitionMapping())}
     )

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple, Self
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import Fingerprint, TitleId, canonical_json, name_id, title_id
 
+DELIVERED = "delivered"
+"""A setting of instruments that ran elsewhere: their vectors come with the deliveries and cannot be made here."""
+
 
 class Modality(StrEnum):
     """What a shot is perceived by."""
@@ -79,6 +82,7 @@ class Title:
     delivered_as: str  # the folder or file name that arrived; unique in the catalogue
     metadata: Metadata
     files: tuple[DeliveredFile, ...]
+    suite: str | None = None  # the id of the suite whose embeddings were delivered with it, if any were
 
     def __post_init__(self) -> None:
         title_id(self.id)
@@ -100,6 +104,7 @@ class Title:
             delivered_as=record["delivered_as"],
             metadata=Metadata.from_json(record["metadata"]),
             files=tuple(DeliveredFile.from_json(f) for f in record["files"]),
+            suite=record.get("suite"),
         )
 
 
@@ -158,6 +163,11 @@ class Suite:
         """Width of the fused embedding: the sum of the three."""
         return self.video.dims + self.audio.dims + self.text.dims
 
+    @property
+    def is_delivered(self) -> bool:
+        """Whether its encoders ran elsewhere, so that only titles which bring its embeddings have them."""
+        return any(self.spec(modality).instrument.settings.get(DELIVERED) for modality in Modality)
+
     def spec(self, modality: Modality) -> UnimodalSpec:
         """The unimodal encoder of one modality."""
         return {Modality.VIDEO: self.video, Modality.AUDIO: self.audio, Modality.TEXT: self.text}[modality]
@@ -206,6 +216,50 @@ class EncoderSpec:
         return cls(**{**record, "corpus": tuple(CorpusMember.from_json(m) for m in record["corpus"])})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenLabels:
+    """The labels of one task, frozen: a title that comes later with labels of its own does not change them."""
+
+    task: str
+    table: str  # sha256 of the table's bytes, which the home keeps
+    titles: tuple[TitleId, ...]  # those that have a label
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "titles": tuple(record["titles"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """What a head was fitted on, frozen when it was first made."""
+
+    encoder: str
+    task: str
+    table: str  # of the labels
+    members: tuple[tuple[TitleId, Fingerprint], ...]  # titles, and their contextual embeddings
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "members": tuple((title, fp) for title, fp in record["members"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """An encoder with its heads, as it went live."""
+
+    name: str  # <encoder>-rN
+    encoder: str
+    heads: Mapping[str, Fingerprint]  # by task
+    fingerprint: Fingerprint  # of the release artifact: the gate's record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**record)
+
+
 class ArtifactKey(NamedTuple):
     """The name of an artifact: its kind, its partition, and what it was made from."""
 
@@ -237,6 +291,11 @@ _KINDS = (
     ArtifactKind(name="pretraining_corpus", axes=("encoder",), code_version=1, suffix=".parquet"),
     ArtifactKind(name="mediafm_encoder", axes=("encoder",), code_version=1, suffix=".safetensors"),
     ArtifactKind(name="contextual_embeddings", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="labels", axes=("task",), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="probe_heads", axes=("encoder", "task"), code_version=1, suffix=".safetensors"),
+    ArtifactKind(name="predictions", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
+    ArtifactKind(name="probe_report", axes=("encoder",), code_version=1, suffix=".json"),
+    ArtifactKind(name="release", axes=("encoder",), code_version=1, suffix=".json"),
     ArtifactKind(name="snapshot", axes=(), code_version=1, suffix=".parquet"),
 )
 

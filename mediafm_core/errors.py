@@ -13,6 +13,7 @@
     |-- DimensionError          an array has not the shape that was declared
     |-- EncoderMismatchError    vectors of one encoder or suite used as another's
     |-- TrainingError           pre-training cannot start, or diverged
+    |-- ReleaseError            an encoder may not go live
     |-- PlanError               a step that nobody asks for, or whose inputs are missing
     `-- StoreError              the home, its artifacts or its ledger
         |-- HomeError
@@ -95,6 +96,10 @@ class EncoderMismatchError(MediaFMError):
 
 class TrainingError(MediaFMError):
     """Pre-training cannot start, or its loss is no longer a number."""
+
+
+class ReleaseError(MediaFMError):
+    """An encoder may not go live: it is incomplete, or worse than what is live."""
 
 
 class PlanError(MediaFMError):

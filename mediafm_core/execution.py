@@ -9,15 +9,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import KINDS, UNPARTITIONED, ArtifactKey, EncoderSpec, Instrument, Suite, Title
+from mediafm_core.catalogue import (
+    UNPARTITIONED,
+    ArtifactKey,
+    EncoderSpec,
+    FrozenLabels,
+    Instrument,
+    Part,
+    Release,
+    Suite,
+    Title,
+    TrainingSet,
+)
 from mediafm_core.errors import DeliveryError, HomeError, MediaFMError, PlanError
 from mediafm_core.identity import Fingerprint, TitleId
-from mediafm_core.planning.desired import desired
+from mediafm_core.planning.desired import desired, encoder_steps, release
 from mediafm_core.planning.plan import Plan, plan, snapshot_step, standing_of, with_reasons
 from mediafm_core.planning.state import State, Step
 from mediafm_core.store.home import Home, now, provenance
@@ -99,6 +111,15 @@ class Bench:
         assert step.title is not None
         return self.state.titles[step.title]
 
+    def delivered(self, step: Step, part: Part) -> Path:
+        """The one file of a part of the step's title, as it was delivered.
+
+        Raises:
+            ArtifactError: its bytes are no longer in the home.
+        """
+        (file,) = self.title(step).part_files(part)
+        return self.home.blobs.path(file.sha256)
+
     def suite(self, step: Step) -> Suite:
         """The suite that a step is about."""
         return next(suite for suite in self.state.suites if suite.id == step.axes["suite"])
@@ -123,7 +144,7 @@ class Stage(NamedTuple):
     """How one kind of artifact comes to be."""
 
     make: Maker
-    settle: Callable[[Home, ArtifactKey], None] | None = None
+    settle: "Callable[[Bench, Step], None] | None" = None
     """What is left to do once the artifact is committed; called also when it was before, so it must be harmless."""
 
 
@@ -143,12 +164,16 @@ def read_state(home: Home) -> State:
             next_step="Run `mediafm init`.",
         )
     committed = ledger.committed_in_order()
+    live = ledger.declared_one("production", "encoder") or {}
     return State(
         **instruments,
         titles={TitleId(name): Title.from_json(body) for name, body in ledger.declared("title").items()},
         suites=tuple(Suite.from_json(body) for body in ledger.declared("suite").values()),
         encoders=tuple(EncoderSpec.from_json(body) for body in ledger.declared("encoder").values()),
-        production=ledger.declared("production").get("encoder", {}).get("name"),
+        labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
+        training={(t.encoder, t.task): t for t in map(TrainingSet.from_json, ledger.declared("training").values())},
+        production=live.get("name"),
+        release=Release.from_json(live["release"]) if live.get("release") else None,
         committed=frozenset(committed),
         standing=standing_of(committed),
         parked=frozenset(key for key, failure in ledger.failures().items() if failure.parked),
@@ -189,14 +214,12 @@ def carry_out(
         yield outcome
 
 
-_OF_THE_CATALOGUE = {(kind.name, UNPARTITIONED) for kind in KINDS.values() if not kind.axes}
-"""What depends on all that was made until it is its turn."""
-
-
 def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, State]]:
     state = read_state(home)
-    known = {(step.key.kind, step.key.partition): step for step in desired(state).steps()}
-    unknown = [pair for pair in wanted if pair not in known and pair not in _OF_THE_CATALOGUE]
+    known: dict[tuple[str, str], list[Step]] = {}
+    for step in desired(state).steps():
+        known.setdefault((step.key.kind, step.key.partition), []).append(step)
+    unknown = [pair for pair in wanted if pair not in known and not _is_judged_late(*pair)]
     if unknown:
         raise PlanError(
             f"{len(unknown)} partitions, the first {unknown[0][1]!r} of {unknown[0][0]}",
@@ -204,13 +227,25 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
             expected="active titles, known suites and declared encoders",
             next_step="Look at `mediafm titles` and `mediafm encoder list`.",
         )
-    for kind, partition in wanted:
-        if (kind, partition) in known:
-            yield known[kind, partition], state
+    for kind, partition in dict.fromkeys(wanted):
+        if not _is_judged_late(kind, partition):
+            yield from ((step, state) for step in known[kind, partition])
         else:
             state = read_state(home)
-            if step := snapshot_step(state, desired(state)):
-                yield step, state
+            yield from ((step, state) for step in _judged_now(state, kind, partition))
+
+
+def _is_judged_late(kind: str, partition: str) -> bool:
+    """Whether a step depends on what could be made until then, and so is derived only when its turn comes."""
+    return kind == "release" or (kind, partition) == ("snapshot", UNPARTITIONED)
+
+
+def _judged_now(state: State, kind: str, partition: str) -> list[Step]:
+    wanted = desired(state)
+    if kind == "release":
+        return [release(encoder_steps(wanted, partition), state.release)]
+    publish = snapshot_step(state, wanted)
+    return [publish] if publish else []
 
 
 def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
@@ -218,8 +253,9 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
     start = time.perf_counter()
     if (row := ledger.artifact(step.key)) is not None:
         outcome = Outcome(step.key, Status.KEPT, row.manifest.seconds, row.manifest.facts)
-    elif absent := [role for role, key in step.inputs.items() if ledger.artifact(key) is None]:
-        return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(absent)}")
+    elif absent := [key for key in step.reads if ledger.artifact(key) is None]:
+        names = dict.fromkeys(key.kind for key in absent)
+        return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(names)}")
     else:
         try:
             draft = stage.make(bench, step)
@@ -227,7 +263,7 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
         except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
             return _failed(bench, step, error, time.perf_counter() - start)
     if stage.settle:
-        stage.settle(bench.home, step.key)
+        stage.settle(bench, step)
     return outcome
 
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Modality, Suite
+from mediafm_core.catalogue import Modality, Part, Suite
+from mediafm_core.delivered import read_embeddings
 from mediafm_core.errors import DimensionError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
@@ -82,9 +83,14 @@ def split(fused: Vectors, suite: Suite) -> Blocks:
 
 
 def make_fused(bench: Bench, step: Step) -> Draft:
-    """The fused embeddings of a title, from its three unimodal ones."""
-    tables = {role: bench.read_table(step, role) for role in ("video", "audio", "text")}
-    video, audio, text = (vectors_of(table) for table in tables.values())
+    """The fused embeddings of a title, from its three unimodal ones, made here or delivered."""
+    if "embeddings" in step.ingredients:
+        embeddings = read_embeddings(bench.delivered(step, Part.EMBEDDINGS))
+        spans, blocks = embeddings.spans, [embeddings.vectors[modality] for modality in Modality]
+    else:
+        tables = [bench.read_table(step, role) for role in Modality]
+        spans, blocks = spans_of(tables[0]), [vectors_of(table) for table in tables]
+    video, audio, text = blocks
     has_audio, has_text = presence(audio), presence(text)
     fused = fuse(video, audio, text, suite=bench.suite(step), has_audio=has_audio, has_text=has_text)
     facts = {
@@ -93,7 +99,7 @@ def make_fused(bench: Bench, step: Step) -> Draft:
         "n_with_audio": int(has_audio.sum()),
         "n_with_text": int(has_text.sum()),
     }
-    return Draft(vector_table(spans_of(tables["video"]), fused), facts)
+    return Draft(vector_table(spans, fused), facts)
 
 
 def presence(block: Vectors) -> Mask:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey, Metadata, Title
+from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey, Metadata
 from mediafm_core.errors import SnapshotError
 from mediafm_core.execution import Bench, Draft, read_state
-from mediafm_core.planning.desired import desired
+from mediafm_core.planning.desired import Shown, desired
 from mediafm_core.planning.plan import snapshot_step, visible
 from mediafm_core.planning.state import Step
 from mediafm_core.store.home import Home, read_checked
@@ -26,11 +26,12 @@ TITLE_VECTOR = b"title_vector"
 """The entry in a contextual table's metadata that holds the title's vector: fp16, in base64."""
 
 _LINEAGE = {
-    "contextual": (),
-    "fused": ("fused",),
-    "shots": ("fused", "video", "shots"),
-    "timed_text": ("fused", "text", "timed_text"),
+    "contextual": ((),),
+    "fused": (("fused",),),
+    "shots": (("fused", "video", "shots"), ("fused", "shots")),  # the second where embeddings were delivered
+    "timed_text": (("fused", "text", "timed_text"),),
 }
+"""For each role the ways that lead to it from the contextual embeddings; a title may lack all of a role's."""
 
 
 class Snapshot(NamedTuple):
@@ -39,6 +40,7 @@ class Snapshot(NamedTuple):
     objects: Objects
     encoder: str
     table: pa.Table
+    release: str | None = None  # the release that is live; None where the encoder went live without heads
 
 
 def open_snapshot(url: str) -> Snapshot:
@@ -58,21 +60,22 @@ def open_snapshot(url: str) -> Snapshot:
             next_step="Train an encoder with `mediafm encoder train NAME`, then run `mediafm apply`.",
         )
     data = read_checked(objects, pointer.path, pointer.digest)
-    return Snapshot(objects, pointer.encoder, pq.read_table(BytesIO(data)))
+    return Snapshot(objects, pointer.encoder, pq.read_table(BytesIO(data)), pointer.release)
 
 
 def make_snapshot(bench: Bench, _step: Step) -> Draft:
-    """A row for each title that has embeddings of the production encoder."""
+    """A row for each title that has embeddings of the production encoder, and predictions of its release."""
     state, home = bench.state, bench.home
     assert state.production is not None
-    shown = visible(state, desired(state).encoders[state.production].contextual)
+    shown = visible(state, desired(state))
     before = {row["contextual_path"]: row for row in _published_rows(home)}
-    rows = [_row(home, state.titles[title], key, before) for title, key in sorted(shown.items())]
+    rows = [_row(home, found, before) for _, found in sorted(shown.items())]
     width = len(rows[0]["title_vector"])
     schema = pa.schema([*_SCHEMA, pa.field("title_vector", pa.binary(width))])
     table = pa.Table.from_pylist(rows, schema=schema)
     facts = {
         "encoder": state.production,
+        "release": state.release.name if state.release else None,
         "n_titles": len(rows),
         "n_shots": sum(row["n_shots"] for row in rows),
         "duration_s": sum(row["duration_s"] for row in rows),
@@ -80,8 +83,9 @@ def make_snapshot(bench: Bench, _step: Step) -> Draft:
     return Draft(table, facts)
 
 
-def publish(home: Home, key: ArtifactKey) -> None:
+def publish(bench: Bench, step: Step) -> None:
     """Let readers see this snapshot, unless the catalogue has moved on since and another one is due."""
+    home, key = bench.home, step.key
     with home.ledger.writing():  # publishers wait for one another, so an older snapshot never replaces a newer one
         state = read_state(home)
         due = snapshot_step(state, desired(state))
@@ -89,7 +93,8 @@ def publish(home: Home, key: ArtifactKey) -> None:
             return
         row = _committed(home, key)
         assert state.production is not None
-        pointer = Pointer(key.fingerprint, row.path, row.digest, state.production)
+        live = state.release.name if state.release else None
+        pointer = Pointer(key.fingerprint, row.path, row.digest, state.production, live)
         if pointer != read_pointer(home.objects):
             swap_pointer(home.objects, pointer)
 
@@ -102,7 +107,7 @@ _SCHEMA = [
     pa.field("attribution", pa.string()),
     pa.field("n_shots", pa.int64()),
     pa.field("duration_s", pa.float64()),
-    *(pa.field(f"{role}_{what}", pa.string()) for role in _LINEAGE for what in ("path", "digest")),
+    *(pa.field(f"{role}_{what}", pa.string()) for role in (*_LINEAGE, "predictions") for what in ("path", "digest")),
 ]
 
 
@@ -114,14 +119,15 @@ def _published_rows(home: Home) -> list[dict[str, Any]]:
     return open_snapshot(str(home.root)).table.to_pylist()
 
 
-def _row(home: Home, title: Title, key: ArtifactKey, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    contextual = _committed(home, key)
+def _row(home: Home, shown: Shown, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    contextual = _committed(home, shown.contextual)
     known = before.get(contextual.path)
     made = known or {**_lineage(home, contextual), "title_vector": _title_vector(home, contextual)}
-    return {**made, "title": title.id, **_shown(title.metadata)}
+    scored = _place("predictions", _committed(home, shown.predictions) if shown.predictions else None)
+    return {**made, **scored, "title": shown.record.id, **_described(shown.record.metadata)}
 
 
-def _shown(metadata: Metadata) -> dict[str, Any]:
+def _described(metadata: Metadata) -> dict[str, Any]:
     return {
         "name": metadata.name,
         "synopsis": metadata.synopsis,
@@ -132,14 +138,26 @@ def _shown(metadata: Metadata) -> dict[str, Any]:
 
 def _lineage(home: Home, contextual: ArtifactRow) -> dict[str, Any]:
     columns: dict[str, Any] = {}
-    for role, path in _LINEAGE.items():
-        row = contextual
-        for step in path:
-            row = _committed(home, row.manifest.inputs[step])
-        columns |= {f"{role}_path": row.path, f"{role}_digest": row.digest}
+    for role, ways in _LINEAGE.items():
+        row = next((found for way in ways if (found := _follow(home, contextual, way))), None)
+        columns |= _place(role, row)
         if role == "shots":
+            assert row is not None, "embeddings are about shots"
             columns |= {"n_shots": row.manifest.facts["n_shots"], "duration_s": row.manifest.facts["duration_s"]}
     return columns
+
+
+def _follow(home: Home, row: ArtifactRow, way: tuple[str, ...]) -> ArtifactRow | None:
+    """The artifact that a chain of roles leads to; None where it breaks off."""
+    for role in way:
+        if role not in row.manifest.inputs:
+            return None
+        row = _committed(home, row.manifest.inputs[role])
+    return row
+
+
+def _place(role: str, row: ArtifactRow | None) -> dict[str, Any]:
+    return {f"{role}_path": row.path if row else None, f"{role}_digest": row.digest if row else None}
 
 
 def _title_vector(home: Home, contextual: ArtifactRow) -> bytes:

@@ -2,7 +2,15 @@
 
 import typer
 
-from mediafm_assets.cli import catalogue_commands, encoder_commands, home_commands, mending_commands, reading_commands
+from mediafm_assets.cli import (
+    catalogue_commands,
+    encoder_commands,
+    home_commands,
+    mending_commands,
+    narrative_commands,
+    reading_commands,
+    task_commands,
+)
 from mediafm_assets.cli.demo import demo
 
 app = typer.Typer(
@@ -36,3 +44,6 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(encoder_commands.app, name="encoder")
+app.add_typer(task_commands.labels, name="labels")
+app.add_typer(task_commands.release, name="release")
+app.add_typer(narrative_commands.narrative, name="narrative")

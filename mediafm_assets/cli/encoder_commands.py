@@ -10,6 +10,7 @@ from mediafm_core.store.home import Home
 
 app = typer.Typer(help="Train MediaFM encoders and list them.", no_args_is_help=True)
 
+_REPORT_COLUMNS = ("task", "features", "metric", "value", "low", "high", "dims")
 _COLUMNS = ("encoder", "suite", "titles", "shots", "parameters", "steps", "loss", "embedded", "production")
 
 
@@ -37,10 +38,45 @@ def train_encoder(home: Home, name: str, preset: str, seed: int) -> bool:
     from mediafm_assets.jobs import train_encoder as job
     from mediafm_assets.jobs import training_config
     from mediafm_core.pretraining.declaring import declare_encoder
+    from mediafm_core.probes.declaring import freeze_delivered
 
+    freeze_delivered(home)
     declare_encoder(home, name, preset=preset, seed=seed)
     outcomes = run_job(home, job, training_config(name), 2, console)
     return bool(outcomes) and all(outcome.status in (Status.MADE, Status.KEPT) for outcome in outcomes)
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(help="The encoder.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what an encoder reaches on each task, on titles held out, beside baselines that no encoder has read.
+
+    Example: mediafm encoder report v1 --json
+    """
+    rows = [{column: row[column] for column in _REPORT_COLUMNS} for row in _report_rows(open_home(home), name)]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(f"encoder {name}", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
+
+
+def _report_rows(home: Home, name: str) -> list[dict[str, object]]:
+    from mediafm_core.errors import PlanError
+    from mediafm_core.planning.desired import desired, encoder_steps
+    from mediafm_core.store.manifest import read_document
+
+    report = encoder_steps(desired(read_state(home)), name).report
+    if report is None or home.ledger.artifact(report.key) is None:
+        raise PlanError(
+            f"encoder {name!r}",
+            found="no report" if report else "no labels for any task",
+            expected="a report on its heads",
+            next_step="Run `mediafm apply`." if report else "Set labels with `mediafm labels set TASK FILE`.",
+        )
+    return read_document(home.read(report.key))["rows"]
 
 
 @app.command(name="list")

@@ -9,7 +9,10 @@ from mediafm_core.catalogue import KINDS
 
 
 @dg.asset(
-    deps=[dg.AssetDep("contextual_embeddings", partition_mapping=every_partition)],
+    deps=[
+        dg.AssetDep(asset, partition_mapping=every_partition)
+        for asset in ("contextual_embeddings", "predictions", "release")
+    ],
     group_name="release",
     code_version=str(KINDS["snapshot"].code_version),
     kinds={"parquet"},

@@ -75,12 +75,17 @@ class Catalogue:
         Raises:
             SnapshotError: the snapshot has no such title.
         """
-        contextual, said = self._read(title, "contextual"), self._read(title, "timed_text")
+        contextual = self._read(title, "contextual")
+        said = (
+            self._read(title, "timed_text")["text"].to_pylist()
+            if self._has(title, "timed_text")
+            else [""] * len(contextual)
+        )
         return Shots(
             title=title,
             encoder=self.encoder,
             spans=tuple(spans_of(contextual)),
-            texts=tuple(said["text"].to_pylist()),
+            texts=tuple(said),
             vectors=vectors_of(contextual),
         )
 
@@ -105,6 +110,26 @@ class Catalogue:
             vectors=shots.vectors[chosen],
         )
 
+    @property
+    def release(self) -> str | None:
+        """The release that is live; None where the encoder went live without heads."""
+        return self._snapshot.release
+
+    def predictions(self, title: str) -> pa.Table:
+        """What the live release predicts of a title's clips: `task`, `start_s`, `end_s`, `label`, `score`.
+
+        Raises:
+            SnapshotError: the snapshot has no such title, or no release is live.
+        """
+        if not self._has(title, "predictions"):
+            raise SnapshotError(
+                f"title {title!r}",
+                found="no predictions: the encoder in production has no heads",
+                expected="a release with heads",
+                next_step="Set labels, then run `mediafm release promote`.",
+            )
+        return self._read(title, "predictions")
+
     def fused(self, title: str) -> Vectors:
         """(S, F) float32 fused embeddings of a title: what the encoder read.
 
@@ -126,6 +151,9 @@ class Catalogue:
                 next_step="Look at `mediafm titles`; a title that was just delivered needs `mediafm apply`.",
             )
         return self._row[title]
+
+    def _has(self, title: str, role: str) -> bool:
+        return self._snapshot.table[f"{role}_path"][self._find(title)].as_py() is not None
 
     def _read(self, title: str, role: str) -> pa.Table:
         row, table = self._find(title), self._snapshot.table

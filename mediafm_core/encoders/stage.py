@@ -6,7 +6,8 @@ from typing import Any, overload
 
 import pyarrow as pa
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue import Modality, Part
+from mediafm_core.delivered import read_embeddings
 from mediafm_core.encoders.suites import load
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Span
@@ -66,7 +67,10 @@ def make_text(bench: Bench, step: Step) -> Draft:
 
 
 def make_metadata(bench: Bench, step: Step) -> Draft:
-    """One vector for what a title is about."""
+    """One vector for what a title is about, made here or delivered."""
+    if "embeddings" in step.ingredients:
+        vector = read_embeddings(bench.delivered(step, Part.EMBEDDINGS)).metadata
+        return Draft(pa.table({"vector": vector_column(vector[None])}), {"dims": len(vector), "source": "delivered"})
     described = bench.title(step).metadata.described
     vectors = load(bench.suite(step).text, n_threads=n_threads()).encode([described])
     return Draft(pa.table({"vector": vector_column(vectors)}), {"text": described, "dims": vectors.shape[1]})

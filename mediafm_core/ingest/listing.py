@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,9 @@ _PATTERNS = (
     (Part.MEDIA, re.compile(r"media\.[a-z0-9]+")),
     (Part.CAPTIONS, re.compile(r"captions([._-][a-z0-9._-]+)?\.(vtt|srt)")),
     (Part.METADATA, re.compile(r"title\.json")),
+    (Part.SHOT_LIST, re.compile(r"shots\.parquet")),
+    (Part.EMBEDDINGS, re.compile(r"embeddings\.parquet")),
+    (Part.LABELS, re.compile(r"labels\.parquet")),
 )
 _CAPTION_SUFFIXES = frozenset({".vtt", ".srt"})
 
@@ -102,12 +106,17 @@ def check_listing(listing: Listing) -> None:
     """Check that a listing has the parts that a delivery needs.
 
     Raises:
-        DeliveryError: it has no media or more than one, more than one title.json, or a link in a file's place.
+        DeliveryError: it has neither media nor a shot list with embeddings, embeddings without a shot list, more than
+            one media file or title.json, or a link in a file's place.
     """
-    for part, one in ((Part.MEDIA, "exactly one media file"), (Part.METADATA, "at most one title.json")):
-        n_found = sum(1 for found, _ in listing.files if found is part)
-        if n_found > 1 or (part is Part.MEDIA and n_found == 0):
-            raise _refused(listing, f"{n_found} files of its {part.value}", one)
+    n_of = Counter(part for part, _ in listing.files)
+    for part, one in ((Part.MEDIA, "one media.* file"), (Part.METADATA, "at most one title.json")):
+        if n_of[part] > 1:
+            raise _refused(listing, f"{n_of[part]} files of its {part.value}", one)
+    if n_of[Part.EMBEDDINGS] and not n_of[Part.SHOT_LIST]:
+        raise _refused(listing, "embeddings without a shot list", "shots.parquet beside embeddings.parquet")
+    if not n_of[Part.MEDIA] and not n_of[Part.EMBEDDINGS]:
+        raise _refused(listing, "no media", "a media.* file, or shots.parquet with embeddings.parquet")
     links = [shown_name(path) for _, path in listing.files if path.is_symlink() or not path.is_file()]
     if links:
         raise _refused(listing, f"{links[0]!r}, which is a link or no file", "plain files")
@@ -125,9 +134,9 @@ def _refused(listing: Listing, found: str, expected: str) -> DeliveryError:
 def deliveries_in(folder: Path) -> Iterable[Path]:
     """The paths in a folder that can be deliveries: its folders and its bare media files, by name.
 
-    A folder that itself holds `media.*` is one delivery, not a folder of deliveries.
+    A folder that itself holds `media.*` or `embeddings.parquet` is one delivery, not a folder of deliveries.
     """
-    if not folder.is_dir() or any(folder.glob("media.*")):
+    if not folder.is_dir() or any(folder.glob("media.*")) or (folder / "embeddings.parquet").exists():
         return [folder]
     return deliveries_below(folder)
 

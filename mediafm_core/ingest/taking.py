@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mediafm_core.captions import read_cues
-from mediafm_core.catalogue import DeliveredFile, Metadata, Part, Title
+from mediafm_core.catalogue import DeliveredFile, Metadata, Part, Suite, Title
+from mediafm_core.delivered import Embeddings, check_delivered, read_embeddings, read_label_table, read_shot_list
 from mediafm_core.errors import DeliveryError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import title_id, title_id_from_name
@@ -29,6 +30,7 @@ class Examined(NamedTuple):
     listing: Listing
     title: Title
     signature: str
+    suite: Suite | None  # that of the delivered embeddings, if any came
 
 
 def examine(path: Path, *, title: str | None = None) -> Examined:
@@ -47,7 +49,7 @@ def examine(path: Path, *, title: str | None = None) -> Examined:
     check_listing(listing)
     try:
         signature = listing.signature
-        metadata = _validate(listing)
+        metadata, embeddings = _validate(listing), _delivered_embeddings(listing)
         files = tuple(_hashed(part, file) for part, file in listing.files)
     except OSError as error:
         raise DeliveryError(
@@ -57,8 +59,15 @@ def examine(path: Path, *, title: str | None = None) -> Examined:
             next_step="Check that it has arrived whole and may be read, then deliver it again.",
         ) from error
     taken_as = chosen or title_id_from_name(listing.delivered_as)
-    found = Title(id=taken_as, delivered_as=listing.delivered_as, metadata=metadata, files=files)
-    return Examined(listing, found, signature)
+    suite = embeddings.suite if embeddings else None
+    found = Title(
+        id=taken_as,
+        delivered_as=listing.delivered_as,
+        metadata=metadata,
+        files=files,
+        suite=suite.id if suite else None,
+    )
+    return Examined(listing, found, signature, suite)
 
 
 def _hashed(part: Part, file: Path) -> DeliveredFile:
@@ -75,7 +84,20 @@ def _validate(listing: Listing) -> Metadata:
                 read_cues(file, shown_name(file))
             case Part.METADATA:
                 metadata = read_metadata(file)
+            case Part.LABELS:
+                read_label_table(file)
     return metadata
+
+
+def _delivered_embeddings(listing: Listing) -> Embeddings | None:
+    """What was delivered instead of media, checked against the shot list that came with it."""
+    paths = dict(listing.files)
+    shot_list = read_shot_list(paths[Part.SHOT_LIST]) if Part.SHOT_LIST in paths else []
+    if Part.EMBEDDINGS not in paths:
+        return None
+    embeddings = read_embeddings(paths[Part.EMBEDDINGS])
+    check_delivered(shot_list, embeddings, paths[Part.EMBEDDINGS])
+    return embeddings
 
 
 def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | None = None) -> bool:
@@ -87,6 +109,8 @@ def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | No
     by_name = {shown_name(path): path for _, path in examined.listing.files}
     for file in examined.title.files:
         home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
+    if examined.suite:
+        home.declare("suite", examined.suite.id, asdict(examined.suite))
     changed = home.declare("title", examined.title.id, asdict(examined.title))
     if examined.listing.path.resolve().parent == home.landing.resolve():
         home.declare("landed", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
@@ -135,16 +159,14 @@ def take_or_refuse(home: Home, listing: Listing) -> Examined | DeliveryError:
 def make_delivery(bench: Bench, step: Step) -> Draft:
     """The record of what was delivered for a title: its files by hash, its metadata, what its media declares."""
     title = bench.title(step)
-    (media,) = title.part_files(Part.MEDIA)
-    info = probe(bench.home.blobs.path(media.sha256))
-    facts = {
+    info = probe(bench.delivered(step, Part.MEDIA)) if title.part_files(Part.MEDIA) else None
+    facts: dict[str, Any] = {
         "name": title.metadata.name,
         "n_files": len(title.files),
         "n_bytes": sum(file.n_bytes for file in title.files),
-        "declared_s": info.duration_s,
-        "width": info.width,
-        "height": info.height,
-        "video_codec": info.video_codec,
-        "audio_codec": info.audio_codec,
+        "suite": title.suite,
     }
-    return Draft({"title": asdict(title), "media": asdict(info)}, facts)
+    if info:
+        facts |= {"declared_s": info.duration_s, "width": info.width, "height": info.height}
+        facts |= {"video_codec": info.video_codec, "audio_codec": info.audio_codec}
+    return Draft({"title": asdict(title), "media": asdict(info) if info else None}, facts)

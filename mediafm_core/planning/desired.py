@@ -16,11 +16,13 @@ from mediafm_core.catalogue import (
     EncoderSpec,
     Modality,
     Part,
+    Release,
     Suite,
     Title,
     join_partition,
 )
-from mediafm_core.identity import TitleId, canonical_json, fingerprint
+from mediafm_core.errors import PlanError
+from mediafm_core.identity import Fingerprint, TitleId, canonical_json, fingerprint
 from mediafm_core.planning.state import State, Step
 
 
@@ -30,6 +32,9 @@ class EncoderSteps(NamedTuple):
     corpus: Step
     trained: Step
     contextual: dict[TitleId, Step]
+    heads: dict[str, Step]  # by task
+    report: Step | None  # None where there is no task
+    predictions: tuple[Step, ...]  # of each title by the heads of today; by those of the release that is live, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,39 +42,113 @@ class Desired:
     """Every step that a catalogue asks for, but the snapshot, which depends on what could be made."""
 
     chains: Mapping[TitleId, tuple[Step, ...]]  # from the delivery to the fused embeddings
+    labels: Mapping[str, Step]  # by task
     encoders: Mapping[str, EncoderSteps]
 
     def steps(self) -> Iterator[Step]:
         """All steps, each after those that it reads; title by title where it can be."""
         for chain in self.chains.values():
             yield from chain
+        yield from self.labels.values()
         for encoder in self.encoders.values():
             yield from (encoder.corpus, encoder.trained)
             yield from encoder.contextual.values()
+            yield from encoder.heads.values()
+            yield from [encoder.report] if encoder.report else []
+            yield from encoder.predictions
 
 
 def desired(state: State) -> Desired:
     """What a catalogue asks for."""
     chains = {title.id: tuple(_title_chain(state, title)) for title in state.titles.values()}
-    encoders = {encoder.name: _encoder_steps(encoder, chains) for encoder in state.encoders}
-    return Desired(chains, encoders)
+    labels = {task: _step("labels", {"task": task}, {"labels": frozen.table}) for task, frozen in state.labels.items()}
+    encoders = {encoder.name: _encoder_steps(state, encoder, chains, labels) for encoder in state.encoders}
+    return Desired(chains, labels, encoders)
 
 
-def snapshot(trained: ArtifactKey, encoder: str, members: Mapping[TitleId, tuple[Title, ArtifactKey]]) -> Step:
-    """The step that shows readers these contextual embeddings of one encoder, each beside its title's record."""
-    shown = {title: [_hash_of(asdict(record)), key.fingerprint] for title, (record, key) in members.items()}
-    return _step("snapshot", {}, {"name": encoder, "titles": _hash_of(shown)}, encoder=trained)
+class Shown(NamedTuple):
+    """What readers see of one title."""
+
+    record: Title
+    contextual: ArtifactKey
+    predictions: ArtifactKey | None  # None where the encoder went live without heads
+
+
+def snapshot(trained: ArtifactKey, live: Release | str, members: Mapping[TitleId, Shown]) -> Step:
+    """The step that shows readers these embeddings and predictions, of one release or of an encoder without heads."""
+    shown = {
+        title: [_hash_of(asdict(found.record)), found.contextual.fingerprint, *_fingerprint_of(found.predictions)]
+        for title, found in members.items()
+    }
+    return _step("snapshot", {}, {"name": name_of(live), "titles": _hash_of(shown)}, encoder=trained)
+
+
+def name_of(live: Release | str) -> str:
+    """The name of what is live: a release's, or an encoder's."""
+    return live if isinstance(live, str) else live.name
+
+
+def _fingerprint_of(key: ArtifactKey | None) -> list[str]:
+    return [key.fingerprint] if key else []
+
+
+def encoder_steps(wanted: Desired, encoder: str) -> EncoderSteps:
+    """The steps of one encoder.
+
+    Raises:
+        PlanError: there is no such encoder.
+    """
+    if encoder not in wanted.encoders:
+        raise PlanError(
+            f"encoder {encoder!r}",
+            found="no such encoder",
+            expected=f"one of {', '.join(wanted.encoders) or 'none yet'}",
+            next_step="Look at `mediafm encoder list`, or train it.",
+        )
+    return wanted.encoders[encoder]
+
+
+def release(steps: EncoderSteps, against: Release | None) -> Step:
+    """The step that judges an encoder with its heads against what is live.
+
+    Raises:
+        PlanError: the encoder has no heads to be judged by.
+    """
+    encoder = steps.trained.axes["encoder"]
+    if steps.report is None:
+        raise PlanError(
+            f"encoder {encoder!r}",
+            found="no labels for any task",
+            expected="heads to judge it by",
+            next_step="Set labels with `mediafm labels set TASK FILE`.",
+        )
+    heads = {f"head_{task}": step.key for task, step in steps.heads.items()}
+    made_from = {"against": against.fingerprint if against else None}
+    return _step(
+        "release", {"encoder": encoder}, made_from, encoder=steps.trained.key, report=steps.report.key, **heads
+    )
+
+
+def predictions(encoder: str, title: TitleId, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
+    """The step that scores a title's clips by these heads of an encoder."""
+    keys = {f"head_{task}": ArtifactKey("probe_heads", _of(encoder, task), fp) for task, fp in sorted(heads.items())}
+    return _step("predictions", {"encoder": encoder, "title": title}, {}, contextual=contextual, **keys)
 
 
 def _title_chain(state: State, title: Title) -> Iterator[Step]:
+    media = title.part_hash(Part.MEDIA)
     shots = _shots(state, title)
     timed_text = _timed_text(state, title, shots)
     yield _deliveries(title)
     yield shots
-    yield _step("thumbnails", {"title": title.id}, {"media": title.part_hash(Part.MEDIA)}, shots=shots.key)
-    yield timed_text
+    if media:
+        yield _step("thumbnails", {"title": title.id}, {"media": media}, shots=shots.key)
+        yield timed_text
     for suite in state.suites:
-        yield from _suite_chain(suite, title, shots, timed_text)
+        if suite.id == title.suite:
+            yield from _delivered_chain(suite, title, shots)
+        elif media and not suite.is_delivered:
+            yield from _suite_chain(suite, title, shots, timed_text)
 
 
 def _deliveries(title: Title) -> Step:
@@ -78,8 +157,9 @@ def _deliveries(title: Title) -> Step:
 
 
 def _shots(state: State, title: Title) -> Step:
-    made_from = {"media": title.part_hash(Part.MEDIA), "detector": asdict(state.detector)}
-    return _step("shots", {"title": title.id}, made_from)
+    shot_list = title.part_hash(Part.SHOT_LIST)
+    found = {"media": title.part_hash(Part.MEDIA), "detector": asdict(state.detector)}
+    return _step("shots", {"title": title.id}, {"shot_list": shot_list} if shot_list else found)
 
 
 def _timed_text(state: State, title: Title, shots: Step) -> Step:
@@ -101,23 +181,78 @@ def _suite_chain(suite: Suite, title: Title, shots: Step, timed_text: Step) -> I
     yield _step("fused_embeddings", axes, {}, video=video.key, audio=audio.key, text=text.key)
 
 
-def _encoder_steps(encoder: EncoderSpec, chains: Mapping[TitleId, tuple[Step, ...]]) -> EncoderSteps:
+def _delivered_chain(suite: Suite, title: Title, shots: Step) -> Iterator[Step]:
+    axes, made_from = {"suite": suite.id, "title": title.id}, {"embeddings": title.part_hash(Part.EMBEDDINGS)}
+    yield _step("metadata_embedding", axes, made_from)
+    yield _step("fused_embeddings", axes, made_from, shots=shots.key)
+
+
+def _encoder_steps(
+    state: State, encoder: EncoderSpec, chains: Mapping[TitleId, tuple[Step, ...]], labels: Mapping[str, Step]
+) -> EncoderSteps:
     axes = {"encoder": encoder.name}
     members = _hash_of([asdict(member) for member in encoder.corpus])
     corpus = _step("pretraining_corpus", axes, {"suite": encoder.suite, "members": members})
     trained = _step("mediafm_encoder", axes, {"config": encoder.config, "seed": encoder.seed}, corpus=corpus.key)
-    contextual = {title: _contextual(encoder, trained, title, chain) for title, chain in chains.items()}
-    return EncoderSteps(corpus, trained, contextual)
+    read = {title: _contextual(encoder, trained, title, chain) for title, chain in chains.items()}
+    contextual = {title: step for title, step in read.items() if step}
+    heads = {task: step for task in labels if (step := _head(state, trained, contextual, task, labels[task]))}
+    fingerprints = {task: step.key.fingerprint for task, step in heads.items()}
+    report = _step("probe_report", axes, {}, **{f"head_{task}": step.key for task, step in heads.items()})
+    return EncoderSteps(
+        corpus=corpus,
+        trained=trained,
+        contextual=contextual,
+        heads=heads,
+        report=report if heads else None,
+        predictions=tuple(_scored(encoder.name, contextual, [fingerprints, _live_heads(state, encoder)])),
+    )
 
 
-def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: tuple[Step, ...]) -> Step:
+def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: tuple[Step, ...]) -> Step | None:
+    """None where the title has no embeddings of the encoder's suite."""
     of_suite = {step.key.kind: step.key for step in chain if step.axes.get("suite") == encoder.suite}
+    if "fused_embeddings" not in of_suite:
+        return None
     inputs = {
         "fused": of_suite["fused_embeddings"],
         "metadata": of_suite["metadata_embedding"],
         "encoder": trained.key,
     }
     return _step("contextual_embeddings", {"encoder": encoder.name, "title": title}, {}, **inputs)
+
+
+def _head(state: State, trained: Step, contextual: Mapping[TitleId, Step], task: str, labels: Step) -> Step | None:
+    """None where no labelled title is in the catalogue."""
+    encoder, frozen = trained.axes["encoder"], state.training.get((trained.axes["encoder"], task))
+    now = [(title, contextual[title].key.fingerprint) for title in state.labels[task].titles if title in contextual]
+    members = list(frozen.members) if frozen and frozen.table == state.labels[task].table else now
+    if not members:
+        return None
+    step = _step(
+        "probe_heads",
+        {"encoder": encoder, "task": task},
+        {"members": _hash_of(members)},
+        labels=labels.key,
+        encoder=trained.key,
+    )
+    return step._replace(also=tuple(ArtifactKey("contextual_embeddings", _of(encoder, t), fp) for t, fp in members))
+
+
+def _live_heads(state: State, encoder: EncoderSpec) -> Mapping[str, Fingerprint]:
+    """The heads that readers see this encoder's predictions of; they may be older than those of today."""
+    return state.release.heads if state.release and state.release.encoder == encoder.name else {}
+
+
+def _scored(encoder: str, contextual: Mapping[TitleId, Step], heads: list[Mapping[str, Fingerprint]]) -> Iterator[Step]:
+    for title, step in contextual.items():
+        sets = [predictions(encoder, title, step.key, fingerprints) for fingerprints in heads if fingerprints]
+        yield from {scored.key: scored for scored in sets}.values()
+
+
+def _of(encoder: str, other: str) -> str:
+    """A partition key of an encoder and a title, or an encoder and a task: `encoder` comes first in both."""
+    return join_partition(encoder=encoder, other=other)
 
 
 def _hash_of(value: object) -> str:

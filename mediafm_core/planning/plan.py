@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
-from mediafm_core.planning.desired import Desired, desired, snapshot
+from mediafm_core.planning.desired import Desired, Shown, desired, predictions, snapshot
 from mediafm_core.planning.state import State, Step
 
 Earlier = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -36,7 +36,7 @@ def _missing(state: State, wanted: Iterable[Step]) -> tuple[list[Step], list[Ste
     for step in wanted:
         if step.key in state.committed:
             continue
-        if step.key in state.parked or not unmakeable.isdisjoint(step.inputs.values()):
+        if step.key in state.parked or not unmakeable.isdisjoint(step.reads):
             unmakeable.add(step.key)
             blocked.append(step)
         else:
@@ -45,25 +45,39 @@ def _missing(state: State, wanted: Iterable[Step]) -> tuple[list[Step], list[Ste
 
 
 def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[ArtifactKey] = ()) -> Step | None:
-    """What readers should see: each title's wanted contextual embeddings or, while those cannot be made, its last.
+    """What readers should see: each title's wanted embeddings or, while those cannot be made, its last.
 
     None where no encoder is in production or no title has embeddings yet.
     """
     if state.production is None or state.production not in wanted.encoders:
         return None
-    encoder, made = wanted.encoders[state.production], frozenset(will_be_made)
-    trained = _best(state, encoder.trained, made)
-    members = visible(state, encoder.contextual, made)
-    shown = {title: (state.titles[title], key) for title, key in members.items()}
-    return snapshot(trained, state.production, shown) if shown and trained else None
+    made = frozenset(will_be_made)
+    trained = _best(state, wanted.encoders[state.production].trained, made)
+    shown = visible(state, wanted, made)
+    return snapshot(trained, state.release or state.production, shown) if shown and trained else None
 
 
-def visible(
-    state: State, contextual: Mapping[TitleId, Step], will_be_made: frozenset[ArtifactKey] = frozenset()
-) -> dict[TitleId, ArtifactKey]:
-    """Per title the contextual embeddings to show: the wanted ones if they exist (or will), else those that stand."""
-    best = {title: _best(state, step, will_be_made) for title, step in contextual.items()}
-    return {title: key for title, key in best.items() if key}
+def visible(state: State, wanted: Desired, will_be_made: frozenset[ArtifactKey] = frozenset()) -> dict[TitleId, Shown]:
+    """What readers see of each title: its wanted contextual embeddings if they exist (or will), else those that stand.
+
+    Where a release is live, a title is seen only with the predictions of that release's heads on those embeddings.
+    """
+    assert state.production is not None
+    shown = {}
+    for title, step in wanted.encoders[state.production].contextual.items():
+        contextual = _best(state, step, will_be_made)
+        if contextual is None:
+            continue
+        scored = _live_predictions(state, title, contextual)
+        if scored is None or scored in state.committed or scored in will_be_made:
+            shown[title] = Shown(state.titles[title], contextual, scored)
+    return shown
+
+
+def _live_predictions(state: State, title: TitleId, contextual: ArtifactKey) -> ArtifactKey | None:
+    if state.release is None:
+        return None
+    return predictions(state.release.encoder, title, contextual, state.release.heads).key
 
 
 def _best(state: State, step: Step, will_be_made: frozenset[ArtifactKey]) -> ArtifactKey | None:
@@ -80,7 +94,7 @@ def for_titles(missing: Iterable[Step], state: State, titles: Container[str | No
     available = set(state.committed)
     for step in missing:
         wanted = step.title in titles or not KINDS[step.key.kind].axes
-        if wanted and available.issuperset(step.inputs.values()):
+        if wanted and available.issuperset(step.reads):
             chosen.append(step)
             available.add(step.key)
     return chosen
@@ -125,6 +139,8 @@ def _subject(step: Step) -> str:
     axes = step.axes
     if "encoder" in axes:
         return f"encoder {axes['encoder']}"
+    if "task" in axes:
+        return f"task {axes['task']!r}"
     return f"title {axes['title']!r}" if "title" in axes else "catalogue"
 
 

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
-from mediafm_core.catalogue import ArtifactKey, EncoderSpec, Instrument, Suite, Title, split_partition
+from mediafm_core.catalogue import (
+    ArtifactKey,
+    EncoderSpec,
+    FrozenLabels,
+    Instrument,
+    Release,
+    Suite,
+    Title,
+    TrainingSet,
+    split_partition,
+)
 from mediafm_core.identity import Fingerprint, TitleId
 
 
@@ -17,7 +27,10 @@ class State:
     titles: Mapping[TitleId, Title] = field(default_factory=dict)
     suites: tuple[Suite, ...] = ()
     encoders: tuple[EncoderSpec, ...] = ()
+    labels: Mapping[str, FrozenLabels] = field(default_factory=dict)  # by task; a home may have none
+    training: Mapping[tuple[str, str], TrainingSet] = field(default_factory=dict)  # by encoder and task
     production: str | None = None  # the encoder that readers see
+    release: Release | None = None  # the one that it went live with; None in a home without tasks
     committed: frozenset[ArtifactKey] = frozenset()
     standing: Mapping[tuple[str, str], Fingerprint] = field(default_factory=dict)  # (kind, partition): committed last
     parked: frozenset[ArtifactKey] = frozenset()
@@ -40,6 +53,12 @@ class Step(NamedTuple):
     ingredients: Mapping[str, object]  # all that the fingerprint hashes, by name
     inputs: Mapping[str, ArtifactKey]  # the artifacts among them, by role
     reason: str = ""
+    also: tuple[ArtifactKey, ...] = ()  # further artifacts that it reads, hashed together among the ingredients
+
+    @property
+    def reads(self) -> tuple[ArtifactKey, ...]:
+        """All artifacts that must exist before the step can be made."""
+        return (*self.inputs.values(), *self.also)
 
     @property
     def axes(self) -> dict[str, str]:

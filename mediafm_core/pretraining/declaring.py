@@ -28,17 +28,25 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int) -> Encoder
             expected="a new name: an encoder never changes",
             next_step="Choose another name; `mediafm encoder list` shows those that exist.",
         )
-    suite = state.suites[-1]
+    corpora = {suite.id: _fused_now(state, suite) for suite in state.suites}
+    suite = max(state.suites, key=lambda suite: len(corpora[suite.id]))  # the one that the catalogue is embedded by
+    if not corpora[suite.id]:
+        raise TrainingError(
+            "pre-training corpus",
+            found="no title with fused embeddings",
+            expected="at least one",
+            next_step="Ingest titles and run `mediafm apply` first.",
+        )
     dims = (suite.video.dims, suite.audio.dims, suite.text.dims)
     spec = EncoderSpec(
         name=name_id(name, "encoder"),
         suite=suite.id,
-        corpus=_fused_now(state, suite),
+        corpus=corpora[suite.id],
         config=preset_config(preset, modality_dims=dims, metadata_dims=suite.text.dims),
         seed=seed,
     )
     home.declare("encoder", name, asdict(spec))
-    if state.production is None:
+    if state.production is None and not state.labels:  # with tasks an encoder has to pass the gate
         home.declare("production", "encoder", {"name": name})
     return spec
 
@@ -47,14 +55,7 @@ def _fused_now(state: State, suite: Suite) -> tuple[CorpusMember, ...]:
     members = []
     for title, chain in desired(state).chains.items():
         keys = {step.key.kind: step.key for step in chain if step.axes.get("suite") == suite.id}
-        fused, metadata = keys["fused_embeddings"], keys["metadata_embedding"]
-        if {fused, metadata} <= state.committed:
+        fused, metadata = keys.get("fused_embeddings"), keys.get("metadata_embedding")
+        if fused and metadata and {fused, metadata} <= state.committed:
             members.append(CorpusMember(title=title, fused=fused.fingerprint, metadata=metadata.fingerprint))
-    if not members:
-        raise TrainingError(
-            "pre-training corpus",
-            found="no title with fused embeddings",
-            expected="at least one",
-            next_step="Ingest titles and run `mediafm apply` first.",
-        )
     return tuple(members)

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from mediafm_core.catalogue import Part
+from mediafm_core.delivered import read_shot_list
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.media.cache import working_set
 from mediafm_core.planning.state import Step
@@ -12,7 +14,11 @@ from mediafm_core.store.vectors import span_columns, spans_of
 
 
 def make_shots(bench: Bench, step: Step) -> Draft:
-    """The spans between the transitions that the detector finds; they tile the title."""
+    """The spans between the transitions that the detector finds, or those that were delivered; they tile the title."""
+    if "shot_list" in step.ingredients:
+        spans = read_shot_list(bench.delivered(step, Part.SHOT_LIST))
+        facts = {"n_shots": len(spans), "duration_s": spans[-1].end_s, "source": "delivered"}
+        return Draft(pa.table(span_columns(spans)), facts)
     decoded = working_set(bench, step)
     probabilities = transition_probabilities(decoded.frames, bench.reporter.advance)
     spans = shots_from_probabilities(probabilities, decoded.frame_times, decoded.duration_s)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mediafm_core.errors import ArtifactError, DeliveryError
-from mediafm_core.store.objects import link_new, temporary_beside
+from mediafm_core.store.objects import link_new, temporary_beside, write_temporary
 
 _BLOCK = 1 << 20
 
@@ -61,6 +61,16 @@ class Blobs:
         finally:
             temporary.unlink(missing_ok=True)
         return place
+
+    def keep_bytes(self, data: bytes) -> str:
+        """Keep bytes that were made here; returns their sha256."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        place = self._place(sha256)
+        if not place.exists():
+            temporary = write_temporary(place, data)
+            link_new(temporary, place)
+            temporary.unlink(missing_ok=True)
+        return sha256
 
     def _place(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256

@@ -77,7 +77,7 @@ class Objects:
         _check(path)
         if self.folder is not None:
             target = self.folder / path
-            temporary = _write_temporary(target, data)
+            temporary = write_temporary(target, data)
             temporary.replace(target)
             _sync_folder(target.parent)
         else:
@@ -169,7 +169,8 @@ def temporary_beside(target: Path) -> Path:
     return target.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
 
 
-def _write_temporary(target: Path, data: bytes) -> Path:
+def write_temporary(target: Path, data: bytes) -> Path:
+    """Bytes in a fresh temporary file beside `target`, durable."""
     temporary = temporary_beside(target)
     with temporary.open("xb") as file:
         file.write(data)
@@ -181,7 +182,7 @@ def _write_temporary(target: Path, data: bytes) -> Path:
 def _create_file(target: Path, data: bytes) -> bool:
     if target.exists():
         return False
-    temporary = _write_temporary(target, data)
+    temporary = write_temporary(target, data)
     try:
         return link_new(temporary, target)
     finally:

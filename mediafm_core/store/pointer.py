@@ -17,6 +17,7 @@ class Pointer(NamedTuple):
     path: str  # of the snapshot's object, relative to the home
     digest: str  # sha256 of that object
     encoder: str  # the encoder whose embeddings it shows
+    release: str | None = None  # the release that is live; None where the encoder went live without heads
 
 
 def read_pointer(objects: Objects) -> Pointer | None:

@@ -1,0 +1,135 @@
+"""From candidate to production and back.
+
+The gate's record is an artifact; what is live is one declaration, and what readers see is one pointer, swapped when the
+release's snapshot stands. A kill in between leaves readers the old release; the next plan publishes the new one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from mediafm_core.catalogue import ArtifactKey, Release, join_partition
+from mediafm_core.errors import PlanError, ReleaseError
+from mediafm_core.execution import Bench, Draft
+from mediafm_core.identity import Fingerprint
+from mediafm_core.planning.desired import EncoderSteps, desired, encoder_steps
+from mediafm_core.planning.state import State, Step
+from mediafm_core.store.home import Home
+from mediafm_core.store.manifest import read_document
+
+_PRODUCTION = ("production", "encoder")
+
+
+def make_release(bench: Bench, step: Step) -> Draft:
+    """The record of an encoder that may go live: its heads, and how each task compares with what is live.
+
+    Raises:
+        ReleaseError: the candidate is incomplete, or the gate refuses it; the message names the task and its figures.
+    """
+    from mediafm_core.probes.gate import gate
+
+    encoder, state = step.axes["encoder"], bench.state
+    _check_complete(encoder, encoder_steps(desired(state), encoder), state)
+    heads = {role.removeprefix("head_"): key for role, key in step.inputs.items() if role.startswith("head_")}
+    candidate = {task: _held_out(bench.home, key) for task, key in heads.items()}
+    judged = gate(candidate, _live(bench, candidate), floors={})
+    rows = [row._asdict() for row in judged.rows]
+    if not judged.passed:
+        raise _refused(encoder, rows)
+    number = sum(1 for row in bench.home.ledger.artifacts("release") if row.key.partition == encoder) + 1
+    name = f"{encoder}-r{number}"
+    document = {
+        "name": name,
+        "encoder": encoder,
+        "heads": {task: key.fingerprint for task, key in heads.items()},
+        "against": state.release.name if state.release else None,
+        "gate": rows,
+        "use": "Decision support for people and teams: a score is a suggestion, and a person decides.",
+    }
+    return Draft(document, {"name": name, "against": document["against"], "gate": rows})
+
+
+def _check_complete(encoder: str, steps: EncoderSteps, state: State) -> None:
+    needed = [*steps.contextual.values(), *steps.predictions]
+    absent = [step for step in needed if step.key not in state.committed]
+    if absent:
+        first = absent[0].key
+        raise ReleaseError(
+            f"encoder {encoder!r}",
+            found=f"{len(absent)} of {len(needed)} titles' embeddings or predictions missing, first {first.kind} of "
+            f"{first.partition}",
+            expected="those of every active title",
+            next_step="Run `mediafm apply`, and look at `mediafm status` for what is parked.",
+        )
+
+
+def _held_out(home: Home, key: ArtifactKey) -> Any:
+    from mediafm_core.probes.heads import Probe
+
+    return Probe.from_bytes(home.read(key)).held_out
+
+
+def _live(bench: Bench, candidate: Mapping[str, Any]) -> dict[str, Any]:
+    """Production's held-out scores, of the tasks whose labels are still those of the candidate."""
+    from mediafm_core.probes.gate import comparable
+
+    release = bench.state.release
+    if release is None:
+        return {}
+    keys = {task: _head_key(release, task) for task in release.heads}
+    scores = {task: _held_out(bench.home, key) for task, key in keys.items()}
+    return {task: out for task, out in scores.items() if task not in candidate or comparable(candidate[task], out)}
+
+
+def _head_key(release: Release, task: str) -> ArtifactKey:
+    return ArtifactKey("probe_heads", join_partition(encoder=release.encoder, task=task), release.heads[task])
+
+
+def _refused(encoder: str, rows: list[dict[str, Any]]) -> ReleaseError:
+    blocking = [row for row in rows if row["verdict"] == "blocks"]
+    return ReleaseError(
+        f"encoder {encoder!r}",
+        found="; ".join(f"task {row['task']} blocks: {row['reason']}" for row in blocking),
+        expected="no task worse than production by more than titles vary, and none below its floor",
+        next_step="Train longer or on more titles; production stays as it is.",
+    )
+
+
+def promote(bench: Bench, step: Step) -> None:
+    """Let the release that was just recorded (or was before) be production."""
+    document = read_document(bench.home.read(step.key))
+    release = Release(
+        name=document["name"],
+        encoder=document["encoder"],
+        heads=document["heads"],
+        fingerprint=Fingerprint(step.key.fingerprint),
+    )
+    _declare(bench.home, release)
+
+
+def roll_back(home: Home) -> Release:
+    """Let the release that was live before the present one be production again.
+
+    Raises:
+        PlanError: no other release was ever live.
+    """
+    history = [Release.from_json(d.body["release"]) for d in _history(home) if d.body.get("release")]
+    earlier = [release for release in history if release.name != history[-1].name]
+    if not earlier:
+        raise PlanError(
+            "rollback",
+            found="no release that was live before",
+            expected="at least two promotions",
+            next_step="Look at `mediafm release status`.",
+        )
+    _declare(home, earlier[-1])
+    return earlier[-1]
+
+
+def _history(home: Home) -> list[Any]:
+    return [d for d in home.ledger.declarations(_PRODUCTION[0]) if d.name == _PRODUCTION[1]]
+
+
+def _declare(home: Home, release: Release) -> None:
+    home.declare(*_PRODUCTION, {"name": release.encoder, "release": json.loads(json.dumps(asdict(release)))})
