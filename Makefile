@@ -8,9 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= .mediafm
 READY := $(VENV)/.ready
-# one thread for BLAS: the encoders bring their own threads, and two pools on the same cores slow each other
-export OPENBLAS_NUM_THREADS := 1
-export OMP_NUM_THREADS ?= 2
+# waiting threads spin, so on shared cores a second one slows small matrices down; the unimodal encoders bring their own
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help setup demo dev test slow check format bench clean
 
