@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import dagster as dg
 import pytest
@@ -9,9 +10,10 @@ import pytest
 from mediafm_assets import partitions
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.definitions import defs
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue import KINDS, FrozenLabels
 from mediafm_core.execution import read_state
-from mediafm_core.planning.desired import desired
+from mediafm_core.identity import title_id
+from mediafm_core.planning.desired import desired, release
 from mediafm_core.planning.plan import snapshot_step
 
 HEAVY = {"torch", "transformers", "sklearn", "openvino", "ctranslate2", "faster_whisper", "matplotlib", "scipy"}
@@ -21,6 +23,8 @@ PARTITIONS = {
     ("suite", "title"): partitions.suite_titles,
     ("encoder",): partitions.encoders,
     ("encoder", "title"): partitions.encoder_titles,
+    ("task",): partitions.tasks,
+    ("encoder", "task"): partitions.encoder_tasks,
     (): None,
 }
 
@@ -29,9 +33,18 @@ FOR_THE_EYE = {
     ("metadata_embedding", "deliveries"),
     ("pretraining_corpus", "fused_embeddings"),
     ("pretraining_corpus", "metadata_embedding"),
+    ("labels", "deliveries"),
+    ("release", "predictions"),
+    ("snapshot", "contextual_embeddings"),
+    ("snapshot", "predictions"),
+    ("snapshot", "release"),
 }
-"""Edges that the planner does not follow as inputs: the hash of a title's media or words stands in the step itself, and
-a corpus is frozen when its encoder is declared."""
+"""Edges that the planner does not follow as inputs: the hash of a title's media or words stands in the step itself, a
+corpus and labels are frozen when they are declared, a release asks whether every title has its predictions, and a
+snapshot hashes its members together."""
+
+THROUGH_OTHERS = {("snapshot", "mediafm_encoder"), ("release", "mediafm_encoder"), ("release", "probe_heads")}
+"""Inputs that the graph does not draw, for a path leads there by assets between."""
 
 nodes = {key.path[-1]: defs.resolve_asset_graph().get(key) for key in defs.resolve_asset_graph().get_all_asset_keys()}
 
@@ -79,14 +92,15 @@ def test_what_is_made_for_each_title_is_backfilled_many_titles_a_run(kind):
     assert nodes[kind].backfill_policy == dg.BackfillPolicy.multi_run(64)
 
 
-def test_the_edges_of_the_graph_are_the_inputs_of_the_planners_steps(home):
-    state = read_state(home)
+def test_the_edges_of_the_graph_are_what_the_planners_steps_read(home):
+    frozen = FrozenLabels(task="tone", table="0" * 64, titles=(title_id("alpha"), title_id("beta")))
+    state = replace(read_state(home), labels={"tone": frozen})
     wanted = desired(state)
-    steps = [*wanted.steps(), snapshot_step(state, wanted)]
-    planned = {(step.key.kind, key.kind) for step in steps if step for key in step.inputs.values()}
-    planned |= {("snapshot", "contextual_embeddings")}  # its members: a hash over them stands in the step
+    steps = [*wanted.steps(), release(wanted.encoders["v1"], None), snapshot_step(state, wanted)]
+    planned = {(step.key.kind, key.kind) for step in steps if step for key in step.reads}
     shown = {(kind, parent.path[-1]) for kind, node in nodes.items() for parent in node.parent_keys}
-    assert planned - {("snapshot", "mediafm_encoder")} == shown - FOR_THE_EYE
+    assert planned - THROUGH_OTHERS == shown - FOR_THE_EYE
+    assert planned >= THROUGH_OTHERS
     assert shown >= FOR_THE_EYE
 
 

@@ -244,7 +244,7 @@ def _title(content: str):
 
 
 REFUSED = {
-    "no media": (_no_media, DeliveryError, "a-film.*0 files of its media"),
+    "no media": (_no_media, DeliveryError, "a-film.*no media"),
     "two media": (_two_media, DeliveryError, "a-film.*2 files of its media"),
     "a link": (_a_link, DeliveryError, r"media\.mp4.*link"),
     "a link to nothing": (_a_link_to_nothing, DeliveryError, r"captions\.de\.vtt.*link"),

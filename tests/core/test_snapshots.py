@@ -12,6 +12,9 @@ from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import ArtifactError, SnapshotError
 from mediafm_core.execution import LogReporter, carry_out, read_state
 from mediafm_core.identity import fingerprint
+from mediafm_core.planning.desired import desired
+from mediafm_core.planning.plan import snapshot_step
+from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import open_snapshot, publish
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER, Pointer, read_pointer
@@ -111,12 +114,19 @@ def test_while_snapshots_are_published_each_read_is_of_one_version(home: Home) -
 
 def test_a_snapshot_that_is_no_longer_due_is_not_published(home: Home) -> None:
     apply(home)
-    (stale,) = home.ledger.artifacts("snapshot")
+    stale = _due(home)
     deliver(home, LONG)
     apply(home)
     current = read_pointer(home.objects)
-    publish(home, stale.key)
+    publish(_bench(home), stale)
     assert read_pointer(home.objects) == current
+
+
+def _due(home: Home) -> Step:
+    state = read_state(home)
+    step = snapshot_step(state, desired(state))
+    assert step is not None
+    return step
 
 
 def test_going_back_publishes_the_earlier_snapshot_as_it_was(home: Home) -> None:
