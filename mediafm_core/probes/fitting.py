@@ -1,7 +1,7 @@
 """Fitting linear heads, along a grid of regularisations.
 
-Features are standardised, then turned into their principal axes: there the ridge solution is a division, and each
-label's cross-entropy is so nearly round that a few steps of conjugate gradients, taken for all labels at once, end it.
+Features are standardised. Ridge has a closed form. For cross-entropy they are turned into their principal axes, where
+each label's loss is so nearly round that a few steps of conjugate gradients, taken for all labels at once, end it.
 
 Shape letters: n clips, R width of a read, r principal axes (at most R and n), L labels.
 """
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mediafm_core.probes.tasks import HeadKind
 
-GRIDS = {HeadKind.RIDGE: (3.2, 0.8, 0.2, 0.05, 0.01), HeadKind.LOGISTIC: (0.3, 0.1, 0.03, 0.01, 0.003)}
+GRIDS = {HeadKind.RIDGE: (12.8, 3.2, 0.8, 0.2, 0.05), HeadKind.LOGISTIC: (0.3, 0.1, 0.03, 0.01, 0.003)}
 """Regularisations to choose from, the strongest first: each is the weight of ||W||^2 against the mean loss of a clip,
 which is the squared error (ridge) or twice the cross-entropy (logistic)."""
 
@@ -28,13 +28,11 @@ _LEAST_SPREAD = 1e-6  # principal axes with a smaller share of the largest varia
 
 
 class Standardised(NamedTuple):
-    """Features of a training set, and their principal axes."""
+    """Features of a training set, each of mean 0 and variance 1."""
 
-    mean: Tensor  # (R,)
-    scale: Tensor  # (R,), 1 where a feature never changes
-    axes: Tensor  # (R, r), columns of unit length
-    variance: Tensor  # (r,)
-    values: Tensor  # (n, R), standardised; `values @ axes` are the coordinates
+    mean: Tensor  # (R,), what was taken off
+    scale: Tensor  # (R,), what they were divided by: 1 where a feature never changes
+    values: Tensor  # (n, R)
 
 
 class Linear(NamedTuple):
@@ -45,19 +43,13 @@ class Linear(NamedTuple):
 
 
 def standardise(features: NDArray[np.float32]) -> Standardised:
-    """Bring features (n, R) to mean 0 and variance 1, and turn them into their principal axes."""
+    """Bring features (n, R) to mean 0 and variance 1."""
     x = torch.from_numpy(features)
     mean = x.mean(dim=0)
     x = x - mean
     scale = x.square().mean(dim=0).sqrt()
     scale = torch.where(scale > _LEAST_SPREAD * mean.abs(), scale, 1.0)
-    x /= scale
-    n, width = x.shape
-    variance, turned = torch.linalg.eigh((x.T @ x if width <= n else x @ x.T) / n)
-    kept = variance > _LEAST_SPREAD * variance[-1]
-    variance, turned = variance[kept], turned[:, kept]
-    axes = turned if width <= n else x.T @ turned / (n * variance).sqrt()
-    return Standardised(mean, scale, axes, variance, x)
+    return Standardised(mean, scale, x.div_(scale))
 
 
 def fit_path(
@@ -76,19 +68,35 @@ def fit_path(
 
 
 def _ridge(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Linear]:
-    bias = y.mean(dim=0)
-    shared = features.axes.T @ (features.values.T @ (y - bias)) / len(y)  # (r, L)
+    """By the products of columns, or of rows where they are fewer."""
+    x, bias = features.values, y.mean(dim=0)
+    n, width = x.shape
+    by_column = width <= n
+    products = (x.T @ x if by_column else x @ x.T) / n
+    given = (x.T @ (y - bias) if by_column else y - bias) / n
     for alpha in grid:
-        yield Linear(features.axes @ (shared / (features.variance + alpha)[:, None]), bias)
+        root = torch.linalg.cholesky(products + alpha * torch.eye(len(products)))
+        solved = torch.cholesky_solve(given, root)
+        yield Linear(solved if by_column else x.T @ solved, bias)
 
 
 def _logistic(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Linear]:
     share = y.mean(dim=0).clamp(0.5 / len(y), 1 - 0.5 / len(y))  # (L,); a label that all or no clips bear stays finite
-    w = torch.cat([torch.zeros(len(features.variance), y.shape[1]), torch.logit(share)[None]])  # (r + 1, L)
-    z = features.values @ features.axes  # (n, r)
+    axes, variance = _principal(features.values)
+    z = features.values @ axes  # (n, r)
+    w = torch.cat([torch.zeros(len(variance), y.shape[1]), torch.logit(share)[None]])  # (r + 1, L)
     for alpha in grid:
-        w = _least_cross_entropy(z, features.variance, y, w, share * (1 - share), alpha)
-        yield Linear(features.axes @ w[:-1], w[-1])
+        w = _least_cross_entropy(z, variance, y, w, share * (1 - share), alpha)
+        yield Linear(axes @ w[:-1], w[-1])
+
+
+def _principal(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The principal axes (R, r) of x (n, R), columns of unit length, and the variance (r,) along each."""
+    n, width = x.shape
+    variance, turned = torch.linalg.eigh((x.T @ x if width <= n else x @ x.T) / n)
+    kept = variance > _LEAST_SPREAD * variance[-1]
+    variance, turned = variance[kept], turned[:, kept]
+    return turned if width <= n else x.T @ turned / (n * variance).sqrt(), variance
 
 
 def _least_cross_entropy(z: Tensor, variance: Tensor, y: Tensor, w: Tensor, curvature: Tensor, alpha: float) -> Tensor:
