@@ -37,6 +37,12 @@ LABEL_COLUMNS = pa.schema(
 """The columns of labels.parquet: one row per task and clip."""
 
 _SLACK_S = 1e-6
+_NOT_AS_DECLARED = (
+    *(KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, binascii.Error),
+    *(IdentityError, DimensionError),
+)
+"""What entries and columns raise that are not what they should be."""
+
 Vectors = npt.NDArray[np.float32]
 
 
@@ -79,17 +85,19 @@ def read_embeddings(path: Path) -> Embeddings:
         DeliveryError: they cannot be read, or have not the columns, widths and entries that they declare.
     """
     table = _table(path, ("start_s", "end_s", *Modality))
+    for modality in Modality:
+        _check_vectors(path, table, modality)
     entries = table.schema.metadata or {}
     try:
         suite = _suite(json.loads(entries[SUITE_KEY]))
         metadata = np.frombuffer(base64.b64decode(entries[METADATA_KEY], validate=True), "<f2").astype(np.float32)
         spans = spans_of(table)
         vectors = {modality: vectors_of(table, modality) for modality in Modality}
-    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, IdentityError, DimensionError) as wrong:
+    except _NOT_AS_DECLARED as wrong:
         expected = "fp16 vectors as FixedSizeBinary, and the entries mediafm.suite and mediafm.metadata"
         raise _refused(path, f"{type(wrong).__name__}: {wrong}", expected) from wrong
-    widths = {**{m: array.shape[1] for m, array in vectors.items()}, "metadata": len(metadata)}
-    declared = {**{m: suite.spec(m).dims for m in Modality}, "metadata": suite.text.dims}
+    widths = {**{m.value: array.shape[1] for m, array in vectors.items()}, "metadata": len(metadata)}
+    declared = {**{m.value: suite.spec(m).dims for m in Modality}, "metadata": suite.text.dims}
     if widths != declared:
         raise _refused(path, f"widths {widths}", f"those that its suite declares, {declared}")
     if not all(np.isfinite(array).all() for array in (*vectors.values(), metadata)):
@@ -124,6 +132,17 @@ def read_label_table(path: Path) -> pa.Table:
         return table.select(LABEL_COLUMNS.names).cast(LABEL_COLUMNS)
     except pa.ArrowException as wrong:
         raise _refused(path, f"columns of other types ({wrong})", str(LABEL_COLUMNS)) from wrong
+
+
+def _check_vectors(path: Path, table: pa.Table, column: str) -> None:
+    """Check what reading would pass over: a null becomes a row of zeros, and numbers of any type become halves."""
+    kind = table.schema.field(column).type
+    if not pa.types.is_fixed_size_binary(kind) or kind.byte_width % 2 or not kind.byte_width:
+        raise _refused(path, f"column {column} of type {kind}", "fp16 vectors as FixedSizeBinary")
+    if not table.num_rows:
+        raise _refused(path, "no shot", "at least one")
+    if table[column].null_count:
+        raise _refused(path, f"column {column} with {table[column].null_count} nulls", "zeros for what is absent")
 
 
 def _suite(record: dict[str, Any]) -> Suite:
