@@ -111,6 +111,8 @@ def encoder_steps(wanted: Desired, encoder: str) -> EncoderSteps:
 def release(steps: EncoderSteps, against: Release | None) -> Step:
     """The step that judges an encoder with its heads against what is live.
 
+    What is live already is not judged against itself: its step is the one by which it went live.
+
     Raises:
         PlanError: the encoder has no heads to be judged by.
     """
@@ -122,6 +124,9 @@ def release(steps: EncoderSteps, against: Release | None) -> Step:
             expected="heads to judge it by",
             next_step="Set labels with `mediafm labels set TASK FILE`.",
         )
+    fingerprints = {task: step.key.fingerprint for task, step in steps.heads.items()}
+    if against and against.encoder == encoder and against.heads == fingerprints:
+        return Step(ArtifactKey("release", encoder, against.fingerprint), {}, {})
     heads = {f"head_{task}": step.key for task, step in steps.heads.items()}
     made_from = {"against": against.fingerprint if against else None}
     return _step(

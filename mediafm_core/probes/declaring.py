@@ -1,6 +1,6 @@
 """Freezing the labels of a task: from a file, or from what the deliveries brought."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +12,7 @@ from mediafm_core.catalogue import FrozenLabels, Part
 from mediafm_core.delivered import read_label_table
 from mediafm_core.execution import read_state
 from mediafm_core.identity import TitleId
+from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import State
 from mediafm_core.probes.labels import LabelSet
 from mediafm_core.probes.reading import merge_labels, read_labels
@@ -32,6 +33,8 @@ def set_labels(home: Home, task: str, path: Path) -> FrozenLabels:
 def freeze_delivered(home: Home, *, again: bool = False) -> list[FrozenLabels]:
     """Freeze the labels that the titles of today were delivered with, for each task that has some.
 
+    A title whose shots are not known yet is left out: whether its clips lie within it cannot be said.
+
     Args:
         home: the home.
         again: also where a task has labels already; else those stay as they are.
@@ -40,22 +43,24 @@ def freeze_delivered(home: Home, *, again: bool = False) -> list[FrozenLabels]:
         LabelsError: a delivered row breaks a rule.
     """
     state = read_state(home)
-    tables = _delivered_tables(home, state)
+    durations = _durations(home, state)
+    tables = _delivered_tables(home, state, durations)
     asked = {name for table in tables.values() for name in table["task"].unique().to_pylist()}
     tasks = [task for name, task in TASKS.items() if name in asked and (again or name not in state.labels)]
-    durations = _durations(home, state)
     return [_declare(home, merge_labels(tables, task, durations)) for task in tasks]
 
 
-def _delivered_tables(home: Home, state: State) -> dict[str, pa.Table]:
-    found = {title.id: title.part_files(Part.LABELS) for title in state.titles.values()}
+def _delivered_tables(home: Home, state: State, titles: Container[str]) -> dict[str, pa.Table]:
+    """What each of these titles was delivered with."""
+    found = {title.id: title.part_files(Part.LABELS) for title in state.titles.values() if title.id in titles}
     return {title: read_label_table(home.blobs.path(files[0].sha256)) for title, files in found.items() if files}
 
 
 def _durations(home: Home, state: State) -> Mapping[str, float]:
-    rows = home.ledger.artifacts("shots")
-    seconds = {row.key.partition: row.manifest.facts["duration_s"] for row in rows}
-    return {title: seconds[title] for title in state.titles if title in seconds}
+    """Seconds of every title whose shots are known, of the delivery that is current."""
+    wanted = {s.key for chain in desired(state).chains.values() for s in chain if s.key.kind == "shots"}
+    rows = [row for row in home.ledger.artifacts("shots") if row.key in wanted]
+    return {row.key.partition: row.manifest.facts["duration_s"] for row in rows}
 
 
 def _declare(home: Home, labels: LabelSet) -> FrozenLabels:
