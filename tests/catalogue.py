@@ -12,6 +12,7 @@ from mediafm_core.catalogue import (
     CorpusMember,
     DeliveredFile,
     EncoderSpec,
+    FrozenLabels,
     Instrument,
     Metadata,
     Modality,
@@ -107,6 +108,15 @@ def encoder(name: str, titles: tuple[Title, ...] = TITLES, of: Suite = SUITE, se
 
 
 V1, V2 = encoder("v1"), encoder("v2", seed=1)
+
+
+TASKS = ("ad_relevancy", "popularity", "tone", "genre", "retrieval")
+"""The five tasks of the post, by the names that they have here."""
+
+
+def labels(task: str, *titles: Title, version: int = 1) -> FrozenLabels:
+    """Labels of a task on these titles; another version is other labels on the same."""
+    return FrozenLabels(task=task, table=sha256(f"{task} {version}"), titles=tuple(t.id for t in titles))
 
 
 def state(*titles: Title) -> State:

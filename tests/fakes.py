@@ -74,6 +74,8 @@ def draft(bench: Bench, step: Step) -> Draft:
     if step.key.kind == "shots":
         shown = spans(step)
         return Draft(pa.table(span_columns(shown)), {"n_shots": len(shown), "duration_s": shown[-1].end_s})
+    if step.key.kind == "labels":
+        return Draft(pa.table({"title": list(bench.state.labels[step.axes["task"]].titles)}), {})
     if step.title is None:
         return Draft(pa.table({"title": [member.title for member in bench.encoder(step).corpus]}), {})
     return _rows(bench, step)

@@ -1,0 +1,282 @@
+"""A plan of tasks and releases: exactly what an upgrade, edited labels or a title reach, and what readers see of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mediafm_core.catalogue import KINDS, ArtifactKey, Release, Title, TrainingSet, split_partition
+from mediafm_core.errors import PlanError
+from mediafm_core.identity import TitleId
+from mediafm_core.planning import desired as desired_module
+from mediafm_core.planning.desired import desired, encoder_steps, predictions, release
+from mediafm_core.planning.plan import plan, visible
+from mediafm_core.planning.state import State, Step
+from tests import catalogue
+from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, TASKS, UNSORTED, V1, V2
+
+TITLES = (SILENT, ONE_SHOT, LONG, UNSORTED)
+LABELLED = (SILENT, ONE_SHOT, LONG)  # one title has no labels of its own
+CHAIN = {kind.name for kind in KINDS.values() if "title" in kind.axes}
+
+# Written out by hand, as in test_planning; of what the live release shows, only other vectors or scores are news.
+DOWNSTREAM = {
+    "labels": {"probe_heads", "predictions", "probe_report"},
+    "probe_heads": {"predictions", "probe_report"},
+    "predictions": {"snapshot"},
+    "probe_report": set(),
+    "contextual_embeddings": {"predictions", "snapshot"},
+    "mediafm_encoder": {"contextual_embeddings", "probe_heads", "predictions", "probe_report", "snapshot"},
+}
+
+quick = settings(max_examples=25, deadline=None)
+
+
+def counts(steps: Iterable[Step]) -> dict[str, int]:
+    """How many steps there are of each kind."""
+    return dict(Counter(step.key.kind for step in steps))
+
+
+def applied(state: State) -> State:
+    """The state after all of its plan was carried out, with the training sets that its heads froze."""
+    steps = plan(state).steps
+    published = next((s.key.fingerprint for s in steps if s.key.kind == "snapshot"), state.published)
+    training = {
+        (s.axes["encoder"], s.axes["task"]): _trained_on(state, s) for s in steps if s.key.kind == "probe_heads"
+    }
+    made = state.with_committed(*(step.key for step in steps))
+    return replace(made, published=published, training={**state.training, **training})
+
+
+def _trained_on(state: State, step: Step) -> TrainingSet:
+    task = step.axes["task"]
+    members = tuple((TitleId(split_partition(key.kind, key.partition)["title"]), key.fingerprint) for key in step.also)
+    return TrainingSet(encoder=step.axes["encoder"], task=task, table=state.labels[task].table, members=members)
+
+
+def promoted(state: State, encoder: str, number: int = 1) -> State:
+    """The state after an encoder went live with the heads of today, and readers see it."""
+    steps = encoder_steps(desired(state), encoder)
+    key = release(steps, state.release).key
+    heads = {task: step.key.fingerprint for task, step in steps.heads.items()}
+    live = Release(name=f"{encoder}-r{number}", encoder=encoder, heads=heads, fingerprint=key.fingerprint)
+    return applied(replace(state.with_committed(key), production=encoder, release=live))
+
+
+def labelled(*titles: Title) -> State:
+    """A catalogue with five tasks, nothing made and nothing live."""
+    state = replace(catalogue.state(*titles), production=None)
+    return replace(state, labels={task: catalogue.labels(task, *LABELLED) for task in TASKS})
+
+
+def with_labels(state: State, task: str, version: int) -> State:
+    """The state after the labels of a task were edited."""
+    return replace(state, labels={**state.labels, task: catalogue.labels(task, *LABELLED, version=version)})
+
+
+def with_trained(state: State, encoder: str) -> State:
+    """The state after an encoder was declared and trained."""
+    of = replace(state, encoders=(*state.encoders, V2))
+    steps = desired(of).encoders[encoder]
+    return of.with_committed(steps.corpus.key, steps.trained.key)
+
+
+LIVE = promoted(applied(labelled(*TITLES)), "v1")
+"""Encoder v1 is live as v1-r1, with five heads, and nothing is missing."""
+
+
+# Laws
+
+
+@st.composite
+def states(draw: st.DrawFn) -> State:
+    """What may have become of a live release: any of an edit of labels, a title, a delivery, an encoder, each made or
+    not before the next."""
+    state = LIVE
+    happenings = {
+        "labels": lambda s: with_labels(s, draw(st.sampled_from(TASKS)), draw(st.integers(1, 3))),
+        "title": lambda s: s.with_titles(NO_ID),
+        "media": lambda s: s.with_titles(catalogue.with_media(draw(st.sampled_from(TITLES)), "other")),
+        "encoder": lambda s: with_trained(s, "v2") if V2 not in s.encoders else s,
+        "promotion": lambda s: promoted(applied(s), draw(st.sampled_from([e.name for e in s.encoders])), 2),
+        "nothing": applied,
+    }
+    for name in draw(st.lists(st.sampled_from(sorted(happenings)), max_size=5)):
+        state = happenings[name](state)
+    return state
+
+
+@quick
+@given(states())
+def test_planning_after_applying_is_empty(state: State) -> None:
+    assert plan(applied(state)) == ((), ())
+
+
+@quick
+@given(states())
+def test_each_step_stands_once_and_after_all_that_it_reads(state: State) -> None:
+    available = set(state.committed)
+    for step in plan(state).steps:
+        assert available.issuperset(step.reads)
+        assert step.key not in available or step.key.kind == "snapshot"
+        available.add(step.key)
+
+
+@quick
+@given(states(), st.booleans())
+def test_readers_see_one_encoders_vectors_scored_by_the_heads_of_its_live_release(state: State, made: bool) -> None:
+    state = applied(state) if made else state
+    assert state.release is not None
+    for title, shown in visible(state, desired(state)).items():
+        of = f"{state.release.encoder}|{title}"
+        scored = predictions(state.release.encoder, title, shown.contextual, state.release.heads)
+        assert shown.contextual[:2] == ("contextual_embeddings", of)
+        assert shown.predictions == scored.key
+        assert shown.predictions in state.committed
+        heads = {key.fingerprint for role, key in scored.inputs.items() if role.startswith("head_")}
+        assert heads == set(state.release.heads.values())
+    if made:
+        assert visible(state, desired(state)).keys() == state.titles.keys()
+
+
+# An upgrade
+
+
+def test_a_trained_encoder_plans_its_vectors_five_heads_predictions_and_one_report() -> None:
+    steps = plan(with_trained(LIVE, "v2")).steps
+    n_titles = len(TITLES)
+    expected = {"contextual_embeddings": n_titles, "probe_heads": 5, "predictions": n_titles, "probe_report": 1}
+    assert counts(steps) == expected
+    assert {step.axes["encoder"] for step in steps} == {"v2"}
+
+
+def test_a_candidate_changes_nothing_that_readers_see() -> None:
+    ready = applied(with_trained(LIVE, "v2"))
+    assert ready.published == LIVE.published
+    assert visible(ready, desired(ready)) == visible(LIVE, desired(LIVE))
+
+
+def test_a_promotion_plans_the_snapshot_alone_and_so_does_going_back() -> None:
+    ready = applied(with_trained(LIVE, "v2"))
+    live = promoted(ready, "v2")
+    assert counts(plan(replace(ready, production="v2", release=live.release)).steps) == {"snapshot": 1}
+    back = replace(live, production="v1", release=LIVE.release)
+    assert counts(plan(back).steps) == {"snapshot": 1}
+    assert applied(back).published == LIVE.published
+
+
+def test_a_heads_training_vectors_are_all_of_its_own_encoder() -> None:
+    ready = applied(with_trained(LIVE, "v2"))
+    for name, steps in desired(ready).encoders.items():
+        for head in steps.heads.values():
+            assert head.inputs["encoder"] == steps.trained.key
+            assert {key.partition.split("|")[0] for key in head.also} == {name}
+
+
+# An edit of labels
+
+
+def test_edited_labels_plan_that_head_predictions_and_the_report() -> None:
+    steps = plan(with_labels(LIVE, "tone", 2)).steps
+    assert counts(steps) == {"labels": 1, "probe_heads": 1, "predictions": len(TITLES), "probe_report": 1}
+    assert {s.key.partition for s in steps if s.key.kind in ("labels", "probe_heads")} == {"tone", "v1|tone"}
+
+
+def test_new_heads_are_not_seen_before_their_release() -> None:
+    edited = applied(with_labels(LIVE, "tone", 2))
+    assert edited.published == LIVE.published
+    assert applied(promoted(edited, "v1", 2)).published != LIVE.published
+
+
+def test_after_an_edit_of_labels_a_new_title_is_scored_by_live_heads_and_by_those_of_today() -> None:
+    edited = applied(with_labels(LIVE, "tone", 2)).with_titles(NO_ID)
+    found = [step for step in plan(edited).steps if step.key.kind == "predictions"]
+    assert [step.title for step in found] == [NO_ID.id, NO_ID.id]
+    tones = {step.inputs["head_tone"].fingerprint for step in found}
+    assert edited.release is not None
+    assert tones == {edited.release.heads["tone"], desired(edited).encoders["v1"].heads["tone"].key.fingerprint}
+
+
+def test_edited_labels_are_fitted_on_the_vectors_of_today() -> None:
+    moved = applied(LIVE.with_titles(catalogue.with_media(LONG, "other pictures")))
+    contextual = desired(moved).encoders["v1"].contextual[LONG.id].key
+    assert contextual not in desired(moved).encoders["v1"].heads["tone"].also
+    edited = with_labels(moved, "tone", 2)
+    assert contextual in desired(edited).encoders["v1"].heads["tone"].also
+
+
+def test_labels_of_no_title_of_the_catalogue_make_no_head() -> None:
+    state = replace(labelled(UNSORTED), encoders=(V1,))
+    steps = desired(state).encoders["v1"]
+    assert (steps.heads, steps.report, steps.predictions) == ({}, None, ())
+    with pytest.raises(PlanError, match="no labels"):
+        release(steps, None)
+
+
+# Titles
+
+
+def test_a_new_title_plans_its_chain_with_predictions_and_the_snapshot() -> None:
+    steps = plan(LIVE.with_titles(NO_ID)).steps
+    assert counts(steps) == {**dict.fromkeys(CHAIN, 1), "snapshot": 1}
+    assert {step.title for step in steps} == {NO_ID.id, None}
+
+
+def test_a_new_labelled_title_makes_no_head_stale() -> None:
+    named = {task: catalogue.labels(task, *LABELLED, NO_ID) for task in TASKS}
+    steps = plan(replace(LIVE, labels=named).with_titles(NO_ID)).steps  # the same table: only who is in it is news
+    assert {"labels", "probe_heads", "probe_report"}.isdisjoint(counts(steps))
+
+
+@pytest.mark.parametrize("title", LABELLED, ids=lambda title: title.id)
+def test_a_training_title_that_is_delivered_anew_makes_no_head_stale(title: Title) -> None:
+    steps = plan(LIVE.with_titles(catalogue.with_media(title, "other pictures"))).steps
+    assert counts(steps) == {**dict.fromkeys(CHAIN - {"metadata_embedding"}, 1), "snapshot": 1}
+
+
+def test_a_training_title_that_is_gone_makes_no_head_stale() -> None:
+    left = {title: found for title, found in LIVE.titles.items() if title != LONG.id}
+    assert counts(plan(replace(LIVE, titles=left)).steps) == {"snapshot": 1}
+
+
+def test_a_title_without_live_predictions_is_not_seen() -> None:
+    state = LIVE.with_titles(NO_ID)
+    scored = next(step for step in plan(state).steps if step.key.kind == "predictions")
+    found = plan(replace(state, parked=frozenset([scored.key])))
+    assert counts(found.blocked) == {"predictions": 1}
+    assert "snapshot" not in counts(found.steps)  # the others are shown as they were
+
+
+# A release
+
+
+def test_what_is_live_is_not_judged_against_itself() -> None:
+    assert LIVE.release is not None
+    again = release(encoder_steps(desired(LIVE), "v1"), LIVE.release)
+    assert again.key == ArtifactKey("release", "v1", LIVE.release.fingerprint)
+    assert again.key in LIVE.committed
+
+
+@pytest.mark.parametrize("change", ["labels", "encoder", "against"])
+def test_another_head_encoder_or_rival_is_another_release(change: str) -> None:
+    ready = applied(with_trained(with_labels(LIVE, "tone", 2) if change == "labels" else LIVE, "v2"))
+    encoder = "v1" if change == "labels" else "v2"
+    step = release(encoder_steps(desired(ready), encoder), None if change == "against" else ready.release)
+    first = release(encoder_steps(desired(LIVE), "v1"), None)
+    assert step.key.fingerprint not in {first.key.fingerprint, LIVE.release and LIVE.release.fingerprint}
+    assert {role for role in step.inputs if role.startswith("head_")} == {f"head_{task}" for task in TASKS}
+
+
+@pytest.mark.parametrize("kind", DOWNSTREAM)
+def test_new_code_of_a_kind_plans_that_kind_and_its_downstream(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bumped = {**KINDS, kind: replace(KINDS[kind], code_version=KINDS[kind].code_version + 1)}
+    monkeypatch.setattr(desired_module, "KINDS", bumped)
+    assert set(counts(plan(LIVE).steps)) == {kind, *DOWNSTREAM[kind]}
+
+
+def test_a_plan_never_holds_a_release() -> None:
+    ready = with_labels(with_trained(LIVE, "v2"), "tone", 2)
+    assert "release" not in counts(plan(ready).steps)
