@@ -5,7 +5,6 @@ import sys
 
 from mediafm_core.errors import MediaFMError
 
-
 _POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Threads of torch and of numpy. Their waiting threads spin: on a shared machine a second one makes small matrices many
 times slower (docs/experiments.md), so one is the default; who has cores to spare sets these variables."""

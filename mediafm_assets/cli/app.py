@@ -12,6 +12,7 @@ from mediafm_assets.cli import (
     task_commands,
 )
 from mediafm_assets.cli.demo import demo
+from mediafm_assets.cli.demo_upgrade import demo_upgrade
 
 app = typer.Typer(
     name="mediafm",
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-for command in (home_commands.init, demo, home_commands.dev):
+for command in (home_commands.init, demo, demo_upgrade, home_commands.dev):
     app.command()(command)
 for command in (
     catalogue_commands.ingest,

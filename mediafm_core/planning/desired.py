@@ -5,7 +5,7 @@ leaves shots, video, audio and text alone.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -60,7 +60,8 @@ class Desired:
 
 def desired(state: State) -> Desired:
     """What a catalogue asks for."""
-    chains = {title.id: tuple(_title_chain(state, title)) for title in state.titles.values()}
+    suites = [_Prepared(suite.id, suite.is_delivered, _encoders(suite)) for suite in state.suites]
+    chains = {title.id: tuple(_title_chain(state, suites, title)) for title in state.titles.values()}
     labels = {task: _step("labels", {"task": task}, {"labels": frozen.table}) for task, frozen in state.labels.items()}
     encoders = {encoder.name: _encoder_steps(state, encoder, chains, labels) for encoder in state.encoders}
     return Desired(chains, labels, encoders)
@@ -140,7 +141,19 @@ def predictions(encoder: str, title: TitleId, contextual: ArtifactKey, heads: Ma
     return _step("predictions", {"encoder": encoder, "title": title}, {}, contextual=contextual, **keys)
 
 
-def _title_chain(state: State, title: Title) -> Iterator[Step]:
+class _Prepared(NamedTuple):
+    """What of a suite stands in every title's steps, worked out once."""
+
+    id: str
+    is_delivered: bool
+    encoders: Mapping[Modality, Mapping[str, object]]
+
+
+def _encoders(suite: Suite) -> Mapping[Modality, Mapping[str, object]]:
+    return {modality: {"encoder": asdict(suite.spec(modality))} for modality in Modality}
+
+
+def _title_chain(state: State, suites: Iterable[_Prepared], title: Title) -> Iterator[Step]:
     media = title.part_hash(Part.MEDIA)
     shots = _shots(state, title)
     timed_text = _timed_text(state, title, shots)
@@ -149,7 +162,7 @@ def _title_chain(state: State, title: Title) -> Iterator[Step]:
     if media:
         yield _step("thumbnails", {"title": title.id}, {"media": media}, shots=shots.key)
         yield timed_text
-    for suite in state.suites:
+    for suite in suites:
         if suite.id == title.suite:
             yield from _delivered_chain(suite, title, shots)
         elif media and not suite.is_delivered:
@@ -173,9 +186,9 @@ def _timed_text(state: State, title: Title, shots: Step) -> Step:
     return _step("timed_text", {"title": title.id}, {"captions": captions} if captions else heard, shots=shots.key)
 
 
-def _suite_chain(suite: Suite, title: Title, shots: Step, timed_text: Step) -> Iterator[Step]:
+def _suite_chain(suite: _Prepared, title: Title, shots: Step, timed_text: Step) -> Iterator[Step]:
     axes = {"suite": suite.id, "title": title.id}
-    encoders = {modality: {"encoder": asdict(suite.spec(modality))} for modality in Modality}
+    encoders = suite.encoders
     media = {"media": title.part_hash(Part.MEDIA)}
     video = _step("video_embeddings", axes, {**media, **encoders[Modality.VIDEO]}, shots=shots.key)
     audio = _step("audio_embeddings", axes, {**media, **encoders[Modality.AUDIO]}, shots=shots.key)
@@ -186,7 +199,7 @@ def _suite_chain(suite: Suite, title: Title, shots: Step, timed_text: Step) -> I
     yield _step("fused_embeddings", axes, {}, video=video.key, audio=audio.key, text=text.key)
 
 
-def _delivered_chain(suite: Suite, title: Title, shots: Step) -> Iterator[Step]:
+def _delivered_chain(suite: _Prepared, title: Title, shots: Step) -> Iterator[Step]:
     axes, made_from = {"suite": suite.id, "title": title.id}, {"embeddings": title.part_hash(Part.EMBEDDINGS)}
     yield _step("metadata_embedding", axes, made_from)
     yield _step("fused_embeddings", axes, made_from, shots=shots.key)

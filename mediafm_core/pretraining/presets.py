@@ -20,6 +20,15 @@ def _demo(modality_dims: tuple[int, int, int], metadata_dims: int) -> Pretrainin
     )
 
 
+def _quick(modality_dims: tuple[int, int, int], metadata_dims: int) -> PretrainingConfig:
+    """A few hundred short titles, about a minute of CPU: for seeing an upgrade happen, not for quality."""
+    return PretrainingConfig(
+        model=tiny(modality_dims, metadata_dims),
+        objective=ObjectiveConfig(),
+        trainer=TrainerConfig(steps=120, shots_per_step=800, warm_up_steps=10, held_out_share=0.02),
+    )
+
+
 def _small(modality_dims: tuple[int, int, int], metadata_dims: int) -> PretrainingConfig:
     """Hundreds of titles, minutes of CPU."""
     return PretrainingConfig(
@@ -36,7 +45,7 @@ def _paper(modality_dims: tuple[int, int, int], metadata_dims: int) -> Pretraini
     )
 
 
-PRESETS: Mapping[str, _Make] = MappingProxyType({"demo": _demo, "small": _small, "paper": _paper})
+PRESETS: Mapping[str, _Make] = MappingProxyType({"demo": _demo, "quick": _quick, "small": _small, "paper": _paper})
 """Every preset by name."""
 
 
