@@ -28,6 +28,7 @@ $(READY): pyproject.toml requirements/torch.txt requirements/weights.txt
 
 demo: $(READY) ## Run the main job on real films and open the result
 	$(BIN)/mediafm demo --home $(HOME_DIR) $(DEMO_FLAGS)
+	$(BIN)/mediafm demo-upgrade --home $(HOME_DIR)-narrative $(UPGRADE_FLAGS)
 
 dev: $(READY) ## Open the Dagster UI and run its daemon on this home, on 127.0.0.1 only
 	$(BIN)/mediafm init --home $(HOME_DIR)
