@@ -21,7 +21,8 @@ GRIDS = {HeadKind.RIDGE: (12.8, 3.2, 0.8, 0.2, 0.05), HeadKind.LOGISTIC: (0.3, 0
 which is the squared error (ridge) or twice the cross-entropy (logistic)."""
 
 N_STEPS = 6
-"""Of conjugate gradients for each regularisation; where one is chosen, more change average precision in the third decimal at most."""
+"""Of conjugate gradients for each regularisation. Where one is chosen, further steps change average precision by
+thousandths at most."""
 
 _TINY = 1e-20
 _LEAST_SPREAD = 1e-6  # principal axes with a smaller share of the largest variance are noise of rounding

@@ -11,7 +11,7 @@ import numpy as np
 
 from mediafm_core.probes.features import READS, Read, TitleShots, read_label_set
 from mediafm_core.probes.heads import Probe
-from mediafm_core.probes.labels import OutOfFold
+from mediafm_core.probes.labels import LabelSet, OutOfFold
 from mediafm_core.probes.metrics import bootstrap
 from mediafm_core.probes.probing import out_of_fold
 
@@ -55,14 +55,29 @@ def report_rows(
     Raises:
         LabelsError: a labelled title has no fused vectors.
     """
-    return [row for probe in probes for row in _task_rows(probe, fused, n_draws, seed)]
+    return [
+        row
+        for probe in probes
+        for row in (
+            contextual_row(probe, n_draws=n_draws, seed=seed),
+            *baseline_rows(probe.held_out.labels, fused, n_draws=n_draws, seed=seed),
+        )
+    ]
 
 
-def _task_rows(probe: Probe, fused: Mapping[str, TitleShots], n_draws: int, seed: int) -> list[ReportRow]:
-    rows = [_row(CONTEXTUAL, probe.held_out, probe.head.dims, n_draws, seed)]
+def contextual_row(probe: Probe, *, n_draws: int = 200, seed: int = 0) -> ReportRow:
+    """The row of the encoder itself: nothing is fitted anew."""
+    return _row(CONTEXTUAL, probe.held_out, probe.head.dims, n_draws, seed)
+
+
+def baseline_rows(
+    labels: LabelSet, fused: Mapping[str, TitleShots], *, n_draws: int = 200, seed: int = 0
+) -> list[ReportRow]:
+    """The rows without an encoder: the same for every encoder that is judged on these labels."""
+    rows = []
     for name, read in BASELINES.items():
-        features = read_label_set(read, fused, probe.held_out.labels)
-        out = out_of_fold(probe.held_out.labels, [features])
+        features = read_label_set(read, fused, labels)
+        out = out_of_fold(labels, [features])
         rows.append(_row(name, out, features.values.shape[1], n_draws, seed))
     return rows
 
