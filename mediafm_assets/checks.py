@@ -14,6 +14,7 @@ from mediafm_core.execution import read_state
 from mediafm_core.planning.desired import desired
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.store.manifest import read_document
 from mediafm_core.store.vectors import spans_of, vectors_of
 
 _ROUNDING = 2e-3  # a unit vector of fp16 numbers
@@ -27,9 +28,13 @@ def _wanted(home: Home, kind: str) -> Iterator[ArtifactRow]:
             yield row
 
 
-def _result(faults: Sequence[Mapping[str, object]], n_checked: int) -> dg.AssetCheckResult:
+def _result(
+    faults: Sequence[Mapping[str, object]],
+    n_checked: int,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
     metadata = {"n_checked": dg.MetadataValue.int(n_checked), "faults": table_metadata(faults)}
-    return dg.AssetCheckResult(passed=not faults, metadata=metadata)
+    return dg.AssetCheckResult(passed=not faults, metadata=metadata, severity=severity)
 
 
 @dg.asset_check(asset="deliveries", description="No delivery was refused, and no step is parked after failing.")
@@ -86,7 +91,39 @@ def contextual_embeddings_match_shots(home: HomeResource) -> dg.AssetCheckResult
     return _result(faults, n_checked)
 
 
+@dg.asset_check(
+    asset="probe_report",
+    description="Context is worth something: in no encoder's report a task is below the best row without an encoder.",
+)
+def context_is_worth_something(home: HomeResource) -> dg.AssetCheckResult:
+    """A warning, not a gate: the gate compares with production."""
+    opened, faults, n_checked = home.open(), [], 0
+    for row in _wanted(opened, "probe_report"):
+        figures = read_document(opened.read(row.key))["rows"]
+        n_checked += len(figures)
+        for task in {figure["task"] for figure in figures}:
+            mine = {figure["features"]: figure["value"] for figure in figures if figure["task"] == task}
+            contextual = mine.pop("contextual")
+            best = max(mine, key=lambda features: mine[features])
+            if contextual < mine[best]:
+                faults.append({"encoder": row.key.partition, "task": task, "contextual": contextual, best: mine[best]})
+    return _result(faults, n_checked, severity=dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset_check(asset="release", description="What is live passed its gate, task by task.")
+def what_is_live_passed_its_gate(home: HomeResource) -> dg.AssetCheckResult:
+    """Reads the gate's record of the release that is live."""
+    opened = home.open()
+    live = read_state(opened).release
+    if live is None:
+        return _result([], 0)
+    rows = read_document(opened.read(ArtifactKey("release", live.encoder, live.fingerprint)))["gate"]
+    return _result([row for row in rows if row["verdict"] != "passes"], len(rows))
+
+
 all_checks = [
+    context_is_worth_something,
+    what_is_live_passed_its_gate,
     nothing_is_parked,
     shots_tile_their_title,
     fused_embeddings_are_unit_length,

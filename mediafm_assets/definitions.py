@@ -5,8 +5,9 @@ import warnings
 import dagster as dg
 
 from mediafm_assets.checks import all_checks
-from mediafm_assets.jobs import ingest, refresh, train_encoder
+from mediafm_assets.jobs import ingest, refresh, train_encoder, upgrade
 from mediafm_assets.resources import HOME_VARIABLE, HomeResource
+from mediafm_assets.schedules import nightly
 from mediafm_assets.sensors import new_titles, reconcile
 
 with warnings.catch_warnings():
@@ -29,7 +30,8 @@ defs = dg.Definitions(
         [deliveries, shots, timed_text, embeddings, encoder, contextual, probes, release, snapshot]
     ),
     asset_checks=all_checks,
-    jobs=[ingest, refresh, train_encoder],
+    jobs=[ingest, refresh, train_encoder, upgrade],
+    schedules=[nightly],
     sensors=[new_titles, reconcile],
     resources={"home": HomeResource(root=dg.EnvVar(HOME_VARIABLE))},
     executor=dg.in_process_executor,  # many titles share one process, its decoded media and its loaded models

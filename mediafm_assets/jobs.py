@@ -12,6 +12,7 @@ from pydantic import Field
 from mediafm_assets.carrying import event_of, failure, run_steps
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
+from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.errors import DeliveryError, MediaFMError
 from mediafm_core.execution import Outcome, Status, read_state
 from mediafm_core.ingest.listing import deliveries_in, list_delivery
@@ -44,6 +45,12 @@ class Training(dg.Config):
     name: str = Field(description="An encoder that was declared with `mediafm encoder train`, or a new one.")
     preset: str = Field(default="small", description="Of a new one: size and schedule; demo, small or paper.")
     seed: int = Field(default=0, description="Of a new one: of the weights, the masks and the order of the data.")
+
+
+class Upgrade(dg.Config):
+    """Which encoder to bring up to the whole catalogue and into production."""
+
+    encoder: str = Field(description="A trained encoder, e.g. v2.")
 
 
 def steps_config(steps: Iterable[Step]) -> dict[str, Any]:
@@ -103,6 +110,16 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
         _carry_out(context, home, [("pretraining_corpus", config.name), ("mediafm_encoder", config.name)])
 
 
+@dg.op
+def upgrade_to(context: dg.OpExecutionContext, config: Upgrade, home: HomeResource) -> None:
+    """Make all that the encoder's release needs, then judge it; the run fails with the gate's reason where it refuses."""
+    missing = plan(read_state(home.open())).steps
+    own = [(step.key.kind, step.key.partition) for step in missing if step.axes.get("encoder") == config.encoder]
+    labels = [(step.key.kind, step.key.partition) for step in missing if step.key.kind == "labels"]
+    with home.held(context.run_id):
+        _carry_out(context, home, [*labels, *own, ("release", config.encoder), ("snapshot", UNPARTITIONED)])
+
+
 def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
     lying = {path.name: path for path in deliveries_in(home.landing)}
     if name not in lying:
@@ -144,3 +161,11 @@ def ingest() -> None:
 def train_encoder() -> None:
     """See the description."""
     train()
+
+
+@dg.job(
+    description="Embed the catalogue with an encoder, fit its heads, judge it against what is live, and promote it."
+)
+def upgrade() -> None:
+    """See the description."""
+    upgrade_to()

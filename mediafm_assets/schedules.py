@@ -1,0 +1,20 @@
+"""What happens by the clock."""
+
+import dagster as dg
+
+from mediafm_assets.jobs import refresh, steps_config
+from mediafm_assets.partitions import sync
+from mediafm_assets.resources import HomeResource
+from mediafm_core.execution import read_state
+from mediafm_core.planning.plan import plan
+
+
+@dg.schedule(job=refresh, cron_schedule="0 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+    """Submits everything that the planner misses of the whole catalogue: what no sensor caught during the day."""
+    opened = home.open()
+    sync(context.instance, opened)
+    steps = plan(read_state(opened)).steps
+    if not steps:
+        return dg.SkipReason("Nothing is missing.")
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat(), run_config=steps_config(steps))
