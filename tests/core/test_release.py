@@ -1,0 +1,364 @@
+"""A release goes live whole or not at all, stays what it was, and can be gone back to."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from mediafm_core import snapshots
+from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.errors import PlanError
+from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out, read_state
+from mediafm_core.planning.desired import desired
+from mediafm_core.planning.state import Step
+from mediafm_core.probes.features import Origin
+from mediafm_core.probes.heads import Head, Probe
+from mediafm_core.probes.labels import OutOfFold, label_set
+from mediafm_core.probes.stage import freeze_training
+from mediafm_core.probes.tasks import TASKS, TaskKind, task_named
+from mediafm_core.release.promotion import make_release, promote, roll_back
+from mediafm_core.snapshots import open_snapshot
+from mediafm_core.store.home import Home
+from mediafm_core.store.manifest import read_document
+from mediafm_core.store.pointer import POINTER
+from tests import catalogue
+from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, V2
+from tests.fakes import Fakes, deliver, make_home, pairs, planned
+
+TITLES = (SILENT, ONE_SHOT, LONG)
+SNAPSHOT = ("snapshot", "")
+N_JUDGED, N_CLIPS = 8, 6  # titles that held-out scores are about, and clips of each
+
+
+class DiedError(BaseException):
+    """Stands for the end of the process."""
+
+
+class Candidates:
+    """Fake makers with heads of a chosen quality, and the real release and snapshot."""
+
+    def __init__(self) -> None:
+        self.worse: set[tuple[str, str]] = set()  # (encoder, task) whose held-out scores are upside down
+        self.promote: Callable[[Bench, Step], None] = promote
+
+    def _head(self, bench: Bench, step: Step) -> Draft:
+        sign = -1.0 if (step.axes["encoder"], step.axes["task"]) in self.worse else 1.0
+        return Draft(probe(step.axes["encoder"], step.axes["task"], sign).to_bytes(), {})
+
+    def run(self, home: Home, *wanted: tuple[str, str]) -> list[Outcome]:
+        """Carry out these steps, or the plan."""
+        heads, release = Stage(self._head, freeze_training), Stage(make_release, lambda b, s: self.promote(b, s))
+        stages = {**Fakes().stages, "probe_heads": heads, "release": release}
+        return list(carry_out(home, wanted or pairs(planned(home).steps), stages, LogReporter()))
+
+    def go_live(self, home: Home, encoder: str) -> list[Outcome]:
+        """What `mediafm release promote` does."""
+        return self.run(home, ("release", encoder), SNAPSHOT)
+
+
+def probe(encoder: str, task: str, sign: float) -> Probe:
+    """A head that scores held-out clips by their labels, in the right order or the reverse."""
+    of = task_named(task)
+    titles = [f"judged-{i}" for i in range(N_JUDGED) for _ in range(N_CLIPS)]
+    starts = [float(j) for _ in range(N_JUDGED) for j in range(N_CLIPS)]
+    bears = [j % 2 for _ in range(N_JUDGED) for j in range(N_CLIPS)]
+    name = of.labels[0] if of.labels else "some"
+    said: dict[str, Any] = (
+        {"ranks": starts} if of.kind is TaskKind.RANKING else {"labels": [[name] if b else [] for b in bears]}
+    )
+    labels = label_set(of, titles, starts, [start + 1 for start in starts], **said)
+    width = len(labels.names)
+    head = Head(
+        task=of,
+        origin=Origin(encoder, "a suite"),
+        read="clip",
+        regularisation=1.0,
+        names=labels.names,
+        mean=np.zeros(1, np.float32),
+        scale=np.ones(1, np.float32),
+        weights=np.ones((1, width), np.float32),
+        bias=np.ones(width, np.float32),
+    )
+    return Probe(head, OutOfFold(labels, sign * labels.targets.astype(np.float32)))
+
+
+class Readers(NamedTuple):
+    """All that anyone outside sees, and all that the catalogue states."""
+
+    pointer: bytes
+    snapshot: bytes
+    declarations: object
+
+
+def seen(home: Home) -> Readers:
+    pointer = (home.root / POINTER).read_bytes()
+    shown = open_snapshot(str(home.root)).table.to_pylist()
+    return Readers(pointer, repr(shown).encode(), home.ledger.declarations())
+
+
+@pytest.fixture
+def candidates() -> Candidates:
+    return Candidates()
+
+
+@pytest.fixture
+def home(tmp_path: Path, candidates: Candidates):
+    """A home where v1 is live as v1-r1."""
+    home = make_home(tmp_path / "home", TITLES, production=None)
+    for task in TASKS:
+        home.declare("labels", task, asdict(catalogue.labels(task, *TITLES)))
+    candidates.run(home)
+    candidates.go_live(home, "v1")
+    yield home
+    home.ledger.close()
+
+
+@pytest.fixture
+def ready(home: Home, candidates: Candidates) -> Home:
+    """And where v2 is complete."""
+    home.declare("encoder", "v2", asdict(V2))
+    candidates.run(home)
+    return home
+
+
+def live(home: Home) -> str | None:
+    """The name of what readers see."""
+    return open_snapshot(str(home.root)).release
+
+
+# Going live
+
+
+def test_before_a_promotion_readers_of_a_home_with_tasks_see_nothing(tmp_path: Path, candidates: Candidates) -> None:
+    home = make_home(tmp_path / "home", TITLES, production=None)
+    for task in TASKS:
+        home.declare("labels", task, asdict(catalogue.labels(task, *TITLES)))
+    candidates.run(home)
+    assert not (home.root / POINTER).exists()
+    assert planned(home).steps == ()
+
+
+def test_a_release_holds_its_encoder_with_all_five_heads_and_every_title(ready: Home, candidates: Candidates) -> None:
+    candidates.go_live(ready, "v2")
+    release = read_state(ready).release
+    assert release is not None
+    heads = {task: step.key.fingerprint for task, step in desired(read_state(ready)).encoders["v2"].heads.items()}
+    assert (release.name, release.encoder, dict(release.heads)) == ("v2-r1", "v2", heads)
+    assert set(heads) == set(TASKS)
+    shown = open_snapshot(str(ready.root))
+    assert (shown.encoder, shown.release, shown.table.num_rows) == ("v2", "v2-r1", len(TITLES))
+    for row in shown.table.to_pylist():
+        assert "/v2/" in row["contextual_path"]
+        assert "/v2/" in row["predictions_path"]
+    assert planned(ready).steps == ()
+
+
+def test_its_record_says_how_each_task_was_judged_and_against_what(ready: Home, candidates: Candidates) -> None:
+    candidates.go_live(ready, "v2")
+    release = read_state(ready).release
+    assert release is not None
+    document = read_document(ready.read(ArtifactKey("release", "v2", release.fingerprint)))
+    assert document["against"] == "v1-r1"
+    assert {row["task"]: row["verdict"] for row in document["gate"]} == dict.fromkeys(TASKS, "passes")
+
+
+def test_promoting_again_what_is_live_changes_nothing(ready: Home, candidates: Candidates) -> None:
+    candidates.go_live(ready, "v2")
+    before, committed = seen(ready), ready.ledger.committed_in_order()
+    outcomes = candidates.go_live(ready, "v2")
+    assert {outcome.status for outcome in outcomes} == {Status.KEPT}
+    assert seen(ready) == before
+    assert ready.ledger.committed_in_order() == committed
+
+
+def test_edited_labels_of_the_live_encoder_give_its_next_release(home: Home, candidates: Candidates) -> None:
+    home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES, version=2)))
+    before = (home.root / POINTER).read_bytes()
+    candidates.run(home)
+    assert (home.root / POINTER).read_bytes() == before
+    candidates.go_live(home, "v1")
+    assert live(home) == "v1-r2"
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_worse_task_is_named_with_its_figures_and_nothing_changes(
+    home: Home, candidates: Candidates, task: str
+) -> None:
+    candidates.worse = {("v2", task)}
+    home.declare("encoder", "v2", asdict(V2))
+    candidates.run(home)
+    before = seen(home)
+    (refused, *_) = candidates.go_live(home, "v2")
+    assert refused.status is Status.FAILED
+    assert f"task {task} blocks: worse than production" in refused.error
+    assert "95 % between -" in refused.error
+    assert not any(f"task {other} blocks" in refused.error for other in TASKS if other != task)
+    assert seen(home) == before
+    assert not [row for row in home.ledger.artifacts("release") if row.key.partition == "v2"]
+
+
+@pytest.mark.parametrize("kind", ["contextual_embeddings", "predictions"])
+def test_a_candidate_without_a_titles_vectors_or_predictions_is_refused(
+    ready: Home, candidates: Candidates, kind: str
+) -> None:
+    gone = ready.ledger.latest(kind, "v2|long")
+    assert gone is not None
+    ready.ledger.forget([gone.key])
+    before = seen(ready)
+    (refused, *_) = candidates.go_live(ready, "v2")
+    assert refused.status is Status.FAILED
+    assert f"1 of 6 titles' embeddings or predictions missing, first {kind} of v2|long" in refused.error
+    assert seen(ready) == before
+    candidates.run(ready)
+    candidates.go_live(ready, "v2")
+    assert live(ready) == "v2-r1"
+
+
+def test_a_candidate_without_its_heads_waits_for_them(home: Home, candidates: Candidates) -> None:
+    home.declare("encoder", "v2", asdict(V2))
+    before = seen(home)
+    (blocked, *_) = candidates.go_live(home, "v2")
+    assert blocked.status is Status.BLOCKED
+    assert "probe_heads" in blocked.error
+    assert seen(home) == before
+
+
+def test_a_new_title_that_is_not_made_yet_holds_a_promotion_up(ready: Home, candidates: Candidates) -> None:
+    deliver(ready, NO_ID)
+    (refused, *_) = candidates.go_live(ready, "v2")
+    assert refused.status is Status.FAILED
+    assert live(ready) == "v1-r1"
+
+
+def test_no_labels_no_release(tmp_path: Path, candidates: Candidates) -> None:
+    home = make_home(tmp_path / "home", TITLES)
+    candidates.run(home)
+    before = seen(home)
+    with pytest.raises(PlanError, match="no labels for any task"):
+        candidates.go_live(home, "v1")
+    assert seen(home) == before
+
+
+def test_an_unknown_encoder_is_said(home: Home, candidates: Candidates) -> None:
+    with pytest.raises(PlanError, match="encoder 'v9'"):
+        candidates.go_live(home, "v9")
+
+
+# Back
+
+
+def test_rollback_gives_readers_the_former_bytes_and_forth_again_too(ready: Home, candidates: Candidates) -> None:
+    first = seen(ready)
+    candidates.go_live(ready, "v2")
+    second = seen(ready)
+    assert roll_back(ready).name == "v1-r1"
+    (outcome,) = candidates.run(ready, SNAPSHOT)
+    assert outcome.status is Status.KEPT
+    assert seen(ready)[:2] == first[:2]
+    (kept, _) = candidates.go_live(ready, "v2")
+    assert kept.status is Status.KEPT
+    assert seen(ready)[:2] == second[:2]
+
+
+def test_rollback_goes_back_over_an_edit_of_labels(home: Home, candidates: Candidates) -> None:
+    first = seen(home)
+    home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES, version=2)))
+    candidates.run(home)
+    candidates.go_live(home, "v1")
+    roll_back(home)
+    candidates.run(home, SNAPSHOT)
+    assert seen(home)[:2] == first[:2]
+    assert planned(home).steps == ()
+
+
+def test_a_title_that_came_meanwhile_is_scored_by_the_release_that_is_gone_back_to(
+    ready: Home, candidates: Candidates
+) -> None:
+    candidates.go_live(ready, "v2")
+    deliver(ready, NO_ID)
+    candidates.run(ready)
+    roll_back(ready)
+    candidates.run(ready)
+    rows = open_snapshot(str(ready.root)).table.to_pylist()
+    assert len(rows) == len(TITLES) + 1
+    assert all("/v1/" in row["predictions_path"] for row in rows)
+
+
+def test_without_an_earlier_release_there_is_no_way_back(home: Home) -> None:
+    before = seen(home)
+    with pytest.raises(PlanError, match="no release that was live before"):
+        roll_back(home)
+    assert seen(home) == before
+
+
+def test_where_nothing_was_ever_live_there_is_no_way_back(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="no release that was live before"):
+        roll_back(make_home(tmp_path / "home", TITLES))
+
+
+# Death
+
+
+def test_death_after_the_release_is_recorded_leaves_the_old_and_promoting_again_ends_it(
+    ready: Home, candidates: Candidates
+) -> None:
+    before = seen(ready)
+    candidates.promote = die
+    with pytest.raises(DiedError):
+        candidates.go_live(ready, "v2")
+    assert ready.ledger.latest("release", "v2") is not None
+    assert seen(ready) == before
+    assert planned(ready).steps == ()
+    candidates.promote = promote
+    candidates.go_live(ready, "v2")
+    assert live(ready) == "v2-r1"
+
+
+def test_death_after_the_declaration_leaves_readers_the_old_and_the_next_plan_ends_it(
+    ready: Home, candidates: Candidates
+) -> None:
+    before = seen(ready)
+    candidates.promote = lambda bench, step: die(promote(bench, step))
+    with pytest.raises(DiedError):
+        candidates.go_live(ready, "v2")
+    _ends_by_plan(ready, candidates, before)
+
+
+def test_death_before_the_swap_leaves_readers_the_old_and_the_next_plan_ends_it(
+    ready: Home, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = seen(ready)
+    monkeypatch.setattr(snapshots, "swap_pointer", die)
+    with pytest.raises(DiedError):
+        candidates.go_live(ready, "v2")
+    monkeypatch.undo()
+    _ends_by_plan(ready, candidates, before)
+
+
+def test_death_in_a_rollback_leaves_the_new_and_the_next_plan_ends_it(ready: Home, candidates: Candidates) -> None:
+    first = seen(ready)
+    candidates.go_live(ready, "v2")
+    roll_back(ready)  # and no further
+    assert live(ready) == "v2-r1"
+    assert pairs(planned(ready).steps) == [SNAPSHOT]
+    candidates.run(ready)
+    assert seen(ready)[:2] == first[:2]
+
+
+def _ends_by_plan(home: Home, candidates: Candidates, before: Readers) -> None:
+    assert seen(home)[:2] == before[:2]
+    assert pairs(planned(home).steps) == [SNAPSHOT]
+    candidates.run(home)
+    assert live(home) == "v2-r1"
+    assert planned(home).steps == ()
+
+
+def die(*_: object) -> None:
+    """The process ends here."""
+    raise DiedError
