@@ -112,7 +112,7 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
 
 @dg.op
 def upgrade_to(context: dg.OpExecutionContext, config: Upgrade, home: HomeResource) -> None:
-    """Make all that the encoder's release needs, then judge it; the run fails with the gate's reason where it refuses."""
+    """Make all that the encoder's release needs, then judge it; a refusal fails the run with the gate's reason."""
     missing = plan(read_state(home.open())).steps
     own = [(step.key.kind, step.key.partition) for step in missing if step.axes.get("encoder") == config.encoder]
     labels = [(step.key.kind, step.key.partition) for step in missing if step.key.kind == "labels"]

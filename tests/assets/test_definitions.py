@@ -105,10 +105,11 @@ def test_the_edges_of_the_graph_are_what_the_planners_steps_read(home):
 
 
 def test_jobs_sensors_and_checks_are_all_there():
-    assert {job.name for job in defs.jobs or ()} == {"ingest", "refresh", "train_encoder"}
+    assert {job.name for job in defs.jobs or ()} == {"ingest", "refresh", "train_encoder", "upgrade"}
     assert {sensor.name for sensor in defs.sensors or ()} == {"new_titles", "reconcile"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())
-    assert len(list(defs.asset_checks or ())) == 4
+    assert {schedule.name for schedule in defs.schedules or ()} == {"nightly"}
+    assert len(list(defs.asset_checks or ())) == 6
 
 
 def test_the_definitions_are_valid():
