@@ -43,7 +43,7 @@ class Training(dg.Config):
     """Which encoder to train."""
 
     name: str = Field(description="An encoder that was declared with `mediafm encoder train`, or a new one.")
-    preset: str = Field(default="small", description="Of a new one: size and schedule; demo, small or paper.")
+    preset: str = Field(default="small", description="Of a new one: size and schedule; demo, plain, small or paper.")
     seed: int = Field(default=0, description="Of a new one: of the weights, the masks and the order of the data.")
 
 

@@ -65,11 +65,11 @@ class _Acts:
         """All acts, in order."""
         self._take(n_titles)
         self._apply("synthetic titles", lambda state: _chains(state, state.titles))
-        self._train("v1", "demo")
+        self._train("v1", "plain")
         self._apply("v1: embeddings, heads, report", lambda state: _upgrade(state, "v1"))
         self._promote("v1")
         before = self._seen()
-        self._train("v2", "quick")
+        self._train("v2", "demo")
         self._apply("v2: the upgrade", lambda state: _upgrade(state, "v2"), show=True)
         self._promote("v2")
         self._roll_back(before)

@@ -18,7 +18,10 @@ _COLUMNS = ("encoder", "suite", "titles", "shots", "parameters", "steps", "loss"
 def train(
     name: Annotated[str, typer.Argument(help="A new name, e.g. v2.")],
     preset: Annotated[
-        str, typer.Option(help="demo: a handful of titles; small: hundreds; paper: the post's sizes.")
+        str,
+        typer.Option(
+            help="demo: a handful of titles; plain: likewise, as the post has it; small: hundreds; paper: its sizes."
+        ),
     ] = "small",
     seed: Annotated[int, typer.Option(help="Of the weights, the masks and the order of the data.")] = 0,
     home: HomeOption = None,

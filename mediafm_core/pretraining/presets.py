@@ -1,6 +1,7 @@
 """Named configurations, as the plain JSON that an encoder's record keeps."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,13 +21,11 @@ def _demo(modality_dims: tuple[int, int, int], metadata_dims: int) -> Pretrainin
     )
 
 
-def _quick(modality_dims: tuple[int, int, int], metadata_dims: int) -> PretrainingConfig:
-    """A few hundred short titles, about a minute of CPU: for seeing an upgrade happen, not for quality."""
-    return PretrainingConfig(
-        model=tiny(modality_dims, metadata_dims),
-        objective=ObjectiveConfig(),
-        trainer=TrainerConfig(steps=120, shots_per_step=800, warm_up_steps=10, held_out_share=0.02),
-    )
+def _plain(modality_dims: tuple[int, int, int], metadata_dims: int) -> PretrainingConfig:
+    """The post's positions and objective at the size and length of `demo`: what an upgrade is compared with."""
+    demo = _demo(modality_dims, metadata_dims)
+    objective = ObjectiveConfig(distance=Distance.FUSED, visible_share=0.0, visible_weight=0.0)
+    return replace(demo, model=replace(demo.model, positions=Positions.LEARNED), objective=objective)
 
 
 def _small(modality_dims: tuple[int, int, int], metadata_dims: int) -> PretrainingConfig:
@@ -45,7 +44,7 @@ def _paper(modality_dims: tuple[int, int, int], metadata_dims: int) -> Pretraini
     )
 
 
-PRESETS: Mapping[str, _Make] = MappingProxyType({"demo": _demo, "quick": _quick, "small": _small, "paper": _paper})
+PRESETS: Mapping[str, _Make] = MappingProxyType({"demo": _demo, "plain": _plain, "small": _small, "paper": _paper})
 """Every preset by name."""
 
 

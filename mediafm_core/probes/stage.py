@@ -8,20 +8,21 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import ArtifactKey, Part, TrainingSet, split_partition
+from mediafm_core.catalogue import KINDS, ArtifactKey, Part, TrainingSet, split_partition
 from mediafm_core.delivered import read_label_table
 from mediafm_core.execution import Bench, Draft
-from mediafm_core.identity import TitleId
+from mediafm_core.identity import TitleId, fingerprint
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.home import Home
+from mediafm_core.store.manifest import read_document
 from mediafm_core.store.vectors import vectors_of, with_metadata
 
 if TYPE_CHECKING:
@@ -127,16 +128,53 @@ def _delivered_clips(bench: Bench, step: Step) -> Mapping[str, set[tuple[float, 
 
 
 def make_report(bench: Bench, step: Step) -> Draft:
-    """What an encoder reaches on each task, beside baselines that no encoder has read."""
-    from mediafm_core.probes.report import CONTEXTUAL, report_rows
+    """What an encoder reaches on each task, beside baselines that no encoder has read.
+
+    Baselines are the same for every encoder that is judged on the same labels and fused embeddings: an earlier report's
+    are taken over, by the hash of what they were made from.
+    """
+    from mediafm_core.probes.report import CONTEXTUAL, contextual_row
 
     heads = desired(bench.state).encoders[step.axes["encoder"]].heads
-    suite = bench.encoder(step).suite
-    keys = {key for head in heads.values() for key in head.also}
-    fused = {split_partition(key.kind, key.partition)["title"]: _fused_shots(bench.home, key, suite) for key in keys}
-    rows = [row._asdict() for row in report_rows(_probes(bench.home, step), fused)]
+    known = _known_baselines(bench.home)
+    rows, baselines = [], {}
+    for probe in _probes(bench.home, step):
+        fused = {_title(key): _fused_key(bench.home, key) for key in heads[probe.head.task.name].also}
+        made_from = fingerprint("baselines", {"labels": probe.held_out.labels.digest, "fused": fused, "code": _CODE})
+        baselines[made_from] = known.get(made_from) or _baselines(bench, step, probe, fused)
+        rows += [contextual_row(probe)._asdict(), *baselines[made_from]]
     figures = {row["task"]: row["value"] for row in rows if row["features"] == CONTEXTUAL}
-    return Draft({"encoder": step.axes["encoder"], "rows": rows}, {**figures, "rows": rows})
+    document = {"encoder": step.axes["encoder"], "rows": rows, "baselines": baselines}
+    return Draft(document, {**figures, "rows": rows})
+
+
+_CODE = KINDS["probe_report"].code_version
+
+
+def _known_baselines(home: Home) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    for row in home.ledger.artifacts("probe_report"):
+        found |= read_document(home.read(row.key))["baselines"]
+    return found
+
+
+def _baselines(bench: Bench, step: Step, probe: "Probe", fused: Mapping[str, ArtifactKey]) -> list[dict[str, Any]]:
+    from mediafm_core.probes.report import baseline_rows
+
+    suite = bench.encoder(step).suite
+    shots = {title: _fused_shots(bench.home, key, title, suite) for title, key in fused.items()}
+    return [row._asdict() for row in baseline_rows(probe.held_out.labels, shots)]
+
+
+def _title(contextual: ArtifactKey) -> str:
+    return split_partition(contextual.kind, contextual.partition)["title"]
+
+
+def _fused_key(home: Home, contextual: ArtifactKey) -> ArtifactKey:
+    """The fused embeddings that these contextual ones were made from."""
+    row = home.ledger.artifact(contextual)
+    assert row is not None, "a head was fitted on it"
+    return row.manifest.inputs["fused"]
 
 
 def _probes(home: Home, step: Step) -> Iterable["Probe"]:
@@ -161,15 +199,12 @@ def _contextual_shots(home: Home, key: ArtifactKey, suite: str) -> "TitleShots":
     )
 
 
-def _fused_shots(home: Home, contextual: ArtifactKey, suite: str) -> "TitleShots":
-    """The fused embeddings that these contextual ones were made from."""
+def _fused_shots(home: Home, key: ArtifactKey, title: str, suite: str) -> "TitleShots":
     from mediafm_core.probes.features import FUSED, Origin, TitleShots
 
-    row = home.ledger.artifact(contextual)
-    assert row is not None, "a head was fitted on it"
-    table = pq.read_table(BytesIO(home.read(row.manifest.inputs["fused"])))
+    table = pq.read_table(BytesIO(home.read(key)))
     return TitleShots(
-        title=split_partition(contextual.kind, contextual.partition)["title"],
+        title=title,
         origin=Origin(FUSED, suite),
         start_s=table["start_s"].to_numpy(),
         end_s=table["end_s"].to_numpy(),
