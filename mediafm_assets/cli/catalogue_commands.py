@@ -131,7 +131,9 @@ def apply_all(home: Home) -> bool:
         return not refused
     outcomes = carry_out_plan(home, found, console)
     failed = [outcome for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)]
-    console.print(f"{len(outcomes) - len(failed)} of {len(found.steps)} steps done, {len(failed)} not.")
+    not_done = {outcome.key[:2] for outcome in failed}
+    n_done = sum(1 for step in found.steps if step.key[:2] not in not_done)
+    console.print(f"{n_done} of {len(found.steps)} steps done, {len(found.steps) - n_done} not.")
     for outcome in failed:
         typer.echo(f"{outcome.key.kind} of {outcome.key.partition}: {outcome.error}", err=True)
     return not failed and not refused

@@ -116,7 +116,9 @@ class Catalogue:
         return self._snapshot.release
 
     def predictions(self, title: str) -> pa.Table:
-        """What the live release predicts of a title's clips: `task`, `start_s`, `end_s`, `label`, `score`.
+        """What the live release predicts of a title's clips: `task`, `start_s`, `end_s`, `scores`.
+
+        The schema's entry `label_names` is JSON: for each task the names of its scores, in their order.
 
         Raises:
             SnapshotError: the snapshot has no such title, or no release is live.

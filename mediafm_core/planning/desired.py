@@ -135,10 +135,11 @@ def release(steps: EncoderSteps, against: Release | None) -> Step:
     )
 
 
-def predictions(encoder: str, title: TitleId, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
-    """The step that scores a title's clips by these heads of an encoder."""
+def predictions(encoder: str, title: Title, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
+    """The step that scores a title's clips, delivered ones among them, by these heads of an encoder."""
     keys = {f"head_{task}": ArtifactKey("probe_heads", _of(encoder, task), fp) for task, fp in sorted(heads.items())}
-    return _step("predictions", {"encoder": encoder, "title": title}, {}, contextual=contextual, **keys)
+    axes, clips = {"encoder": encoder, "title": title.id}, {"clips": title.part_hash(Part.LABELS)}
+    return _step("predictions", axes, clips, contextual=contextual, **keys)
 
 
 class _Prepared(NamedTuple):
@@ -223,7 +224,7 @@ def _encoder_steps(
         contextual=contextual,
         heads=heads,
         report=report if heads else None,
-        predictions=tuple(_scored(encoder.name, contextual, [fingerprints, _live_heads(state, encoder)])),
+        predictions=tuple(_scored(state, encoder.name, contextual, [fingerprints, _live_heads(state, encoder)])),
     )
 
 
@@ -262,9 +263,12 @@ def _live_heads(state: State, encoder: EncoderSpec) -> Mapping[str, Fingerprint]
     return state.release.heads if state.release and state.release.encoder == encoder.name else {}
 
 
-def _scored(encoder: str, contextual: Mapping[TitleId, Step], heads: list[Mapping[str, Fingerprint]]) -> Iterator[Step]:
+def _scored(
+    state: State, encoder: str, contextual: Mapping[TitleId, Step], heads: list[Mapping[str, Fingerprint]]
+) -> Iterator[Step]:
     for title, step in contextual.items():
-        sets = [predictions(encoder, title, step.key, fingerprints) for fingerprints in heads if fingerprints]
+        record = state.titles[title]
+        sets = [predictions(encoder, record, step.key, fingerprints) for fingerprints in heads if fingerprints]
         yield from {scored.key: scored for scored in sets}.values()
 
 

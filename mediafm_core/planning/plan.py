@@ -77,7 +77,7 @@ def visible(state: State, wanted: Desired, will_be_made: frozenset[ArtifactKey] 
 def _live_predictions(state: State, title: TitleId, contextual: ArtifactKey) -> ArtifactKey | None:
     if state.release is None:
         return None
-    return predictions(state.release.encoder, title, contextual, state.release.heads).key
+    return predictions(state.release.encoder, state.titles[title], contextual, state.release.heads).key
 
 
 def _best(state: State, step: Step, will_be_made: frozenset[ArtifactKey]) -> ArtifactKey | None:

@@ -132,7 +132,7 @@ def test_readers_see_one_encoders_vectors_scored_by_the_heads_of_its_live_releas
     assert state.release is not None
     for title, shown in visible(state, desired(state)).items():
         of = f"{state.release.encoder}|{title}"
-        scored = predictions(state.release.encoder, title, shown.contextual, state.release.heads)
+        scored = predictions(state.release.encoder, state.titles[title], shown.contextual, state.release.heads)
         assert shown.contextual[:2] == ("contextual_embeddings", of)
         assert shown.predictions == scored.key
         assert shown.predictions in state.committed
