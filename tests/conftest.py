@@ -1,4 +1,4 @@
-"""What all tests share: tiny films, and one home that has seen the whole chain, built once and copied for each test."""
+"""What all tests share: tiny films, and homes that have seen the whole chain, built once and copied for each test."""
 
 import fcntl
 import os
@@ -36,20 +36,39 @@ def make_film() -> Callable[..., Film]:
     return write_film
 
 
+def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Path]) -> Path:
+    """What `build` makes at a path, made once for all workers of a session. Read it, never change it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    root = base / name
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            build(base / f"building-{name}").rename(root)
+    return root
+
+
 @pytest.fixture(scope="session")
 def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home for which nothing is missing: see `tests.homes`. Read it, never change it: take `home` for that."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent  # the workers of one session build it once
-    root = base / "finished-home"
-    with (base / "finished-home.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not root.exists():
-            from tests.homes import build_finished_home
+    from tests.homes import build_finished_home
 
-            build_finished_home(base / "building-home").rename(root)
-    return root
+    return built_once(tmp_path_factory, "finished-home", build_finished_home)
+
+
+@pytest.fixture(scope="session")
+def finished_live_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with five tasks and a release: see `tests.narrative_homes`. Take `live_home` to change it."""
+    from tests.narrative_homes import build_live_home
+
+    return built_once(tmp_path_factory, "live-home", build_live_home)
+
+
+@pytest.fixture
+def live_home(finished_live_home: Path, tmp_path: Path) -> Home:
+    """A home of one's own with twelve narrative titles, five tasks, and `v1-r1` live; nothing is missing."""
+    return Home.open(shutil.copytree(finished_live_home, tmp_path / "home"))
 
 
 @pytest.fixture

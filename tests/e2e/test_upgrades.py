@@ -1,0 +1,200 @@
+"""Upgrade stories on a small catalogue with five tasks: what is planned is executed, and readers see whole releases."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from mediafm_assets.jobs import pairs_config, refresh
+from mediafm_core.catalogue import Part
+from mediafm_core.execution import read_state
+from mediafm_core.probes.declaring import set_labels
+from mediafm_core.probes.stage import LABEL_NAMES
+from mediafm_core.probes.tasks import TASKS
+from mediafm_core.release.promotion import roll_back
+from mediafm_core.snapshots import open_snapshot
+from mediafm_core.store.home import Home, read_checked
+from mediafm_core.store.pointer import POINTER, read_pointer
+from tests import homes
+from tests.e2e.scenario import SNAPSHOT, Account, Pairs, Scenario, of_title, planned_now, run, run_plan
+from tests.homes import declare_small_encoder
+from tests.narrative_homes import N_TITLES, build_ingested_home, one_thread, write_titles
+
+NEW_TITLE = "narrative-w5-000099"
+
+
+@pytest.fixture(autouse=True)
+def small():
+    n_threads = torch.get_num_threads()
+    one_thread()
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def encoder_pairs(home: Home, encoder: str) -> Pairs:
+    """All that hangs on a trained encoder: vectors and predictions of each title, five heads, one report."""
+    titles = read_state(home).titles
+    return frozenset(
+        {(kind, f"{encoder}|{title}") for kind in ("contextual_embeddings", "predictions") for title in titles}
+        | {("probe_heads", f"{encoder}|{task}") for task in TASKS}
+        | {("probe_report", encoder)}
+    )
+
+
+def trained(encoder: str) -> Pairs:
+    return frozenset({("pretraining_corpus", encoder), ("mediafm_encoder", encoder)})
+
+
+def promote(home: Home, encoder: str) -> Account:
+    """What `mediafm release promote` runs."""
+    wanted = [("release", encoder), SNAPSHOT]
+    return run(home, refresh, pairs_config(wanted), planned=frozenset(wanted))
+
+
+def seen(home: Home) -> tuple[bytes, str]:
+    """What readers see, to the byte: the pointer, and a hash of the snapshot and of every object that it names."""
+    shown, pointer = open_snapshot(str(home.root)), read_pointer(home.objects)
+    assert pointer is not None
+    whole = hashlib.sha256(home.objects.read(pointer.path))
+    for row in shown.table.to_pylist():
+        for role in ("contextual", "fused", "shots", "predictions"):
+            whole.update(read_checked(shown.objects, row[f"{role}_path"], row[f"{role}_digest"]))
+    return (home.root / POINTER).read_bytes(), whole.hexdigest()
+
+
+def edit_labels(home: Home, folder: Path) -> None:
+    """Set the labels of `tone` to those that were delivered, but for one clip."""
+    state = read_state(home)
+    table = pq.read_table(home.blobs.path(state.labels["tone"].table))
+    pq.write_table(table.slice(1), folder / "tones.parquet")
+    set_labels(home, "tone", folder / "tones.parquet")
+
+
+def deliver_title(home: Home, folder: Path) -> None:
+    """A narrative title of the same world, with labels of its own."""
+    homes.ingest(home, *write_titles(folder, 1, seed=99))
+
+
+SCENARIOS = [
+    Scenario("nothing happens", lambda home, folder: None, lambda home: ()),
+    Scenario(
+        "an upgrade",
+        lambda home, folder: declare_small_encoder(home, "v2", steps=3) and None,
+        lambda home: trained("v2") | encoder_pairs(home, "v2"),
+    ),
+    Scenario(
+        "an edit of labels",
+        edit_labels,
+        lambda home: {
+            ("labels", "tone"),
+            ("probe_heads", "v1|tone"),
+            ("probe_report", "v1"),
+            *(("predictions", f"v1|{title}") for title in read_state(home).titles),
+        },
+    ),
+    Scenario(
+        "a new title",
+        deliver_title,
+        lambda home: (
+            {("deliveries", NEW_TITLE), ("shots", NEW_TITLE), SNAPSHOT}
+            | {
+                pair
+                for pair in of_title(home, NEW_TITLE, "metadata_embedding", "fused_embeddings")
+                if pair[1].startswith(narrative_suite(home))
+            }
+            | of_title(home, NEW_TITLE, "contextual_embeddings", "predictions")
+        ),
+    ),
+]
+
+
+def narrative_suite(home: Home) -> str:
+    return next(suite.id for suite in read_state(home).suites if suite.is_delivered)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_what_is_planned_is_executed_committed_and_shown_and_nothing_else(live_home, tmp_path, scenario):
+    before = seen(live_home)
+    scenario.happens(live_home, tmp_path)
+    account = run_plan(live_home)
+    assert account.planned == frozenset(scenario.planned(live_home))
+    assert account.agrees, account
+    assert account.success
+    assert planned_now(live_home) == frozenset()
+    if SNAPSHOT not in account.planned:
+        assert seen(live_home) == before
+
+
+def test_a_cold_start_ends_with_a_release_that_readers_see(tmp_path):
+    home = Home.open(build_ingested_home(tmp_path / "home"))
+    declare_small_encoder(home, "v1")
+    account = run_plan(home)
+    assert account.planned == {("labels", task) for task in TASKS} | trained("v1") | encoder_pairs(home, "v1")
+    assert account.agrees, account
+    assert read_pointer(home.objects) is None  # until the gate let it through
+    assert promote(home, "v1").agrees
+    assert open_snapshot(str(home.root)).release == "v1-r1"
+    assert planned_now(home) == frozenset()
+
+
+def test_promotion_rollback_and_promotion_show_the_same_bytes_each_time(live_home):
+    first = seen(live_home)
+    declare_small_encoder(live_home, "v2", steps=3)
+    run_plan(live_home)
+    account = promote(live_home, "v2")
+    assert account.agrees, account
+    second = seen(live_home)
+    assert second[0] != first[0]
+    assert second[1] != first[1]
+    roll_back(live_home)
+    publishing = run(live_home, refresh, pairs_config([SNAPSHOT]), planned=frozenset())
+    assert publishing.executed == publishing.committed == frozenset()
+    assert seen(live_home) == first
+    again = promote(live_home, "v2")
+    assert again.success
+    assert again.executed == again.committed == frozenset()
+    assert seen(live_home) == second
+
+
+def test_edited_labels_give_release_r2_of_the_same_encoder(live_home, tmp_path):
+    edit_labels(live_home, tmp_path)
+    run_plan(live_home)
+    assert promote(live_home, "v1").agrees
+    assert open_snapshot(str(live_home.root)).release == "v1-r2"
+    assert planned_now(live_home) == frozenset()
+
+
+def test_readers_find_scores_of_every_task_for_every_title(live_home):
+    shown = open_snapshot(str(live_home.root))
+    assert shown.table.num_rows == N_TITLES
+    for row in shown.table.to_pylist():
+        table = pq.read_table(live_home.root / row["predictions_path"])
+        names = json.loads(table.schema.metadata[LABEL_NAMES.encode()])
+        assert set(table["task"].unique().to_pylist()) == set(TASKS) == set(names)
+        assert all(len(clip["scores"]) == len(names[clip["task"]]) for clip in table.to_pylist())
+        assert max(table["end_s"].to_pylist()) <= row["duration_s"] + 1e-6
+
+
+def test_every_delivered_clip_is_scored(live_home):
+    title = next(iter(read_state(live_home).titles.values()))
+    (file,) = title.part_files(Part.LABELS)
+    given = pq.read_table(live_home.blobs.path(file.sha256)).select(["task", "start_s", "end_s"]).to_pylist()
+    row = next(row for row in open_snapshot(str(live_home.root)).table.to_pylist() if row["title"] == title.id)
+    scored = pq.read_table(live_home.root / row["predictions_path"]).select(["task", "start_s", "end_s"])
+    clips = {tuple(row.values()) for row in scored.to_pylist()}
+    assert {tuple(row.values()) for row in given} <= clips
+    assert len(clips) == scored.num_rows
+
+
+@pytest.mark.parametrize("asset", ["labels", "probe_heads", "predictions", "probe_report", "release"])
+def test_making_anything_again_changes_nothing(live_home, asset):
+    before = seen(live_home), live_home.ledger.dump()
+    again = [key[:2] for key in live_home.ledger.committed_in_order() if key.kind == asset]
+    account = run(live_home, refresh, pairs_config(again), planned=frozenset())
+    assert account.success
+    assert account.executed == account.committed == frozenset()
+    assert account.materialised == frozenset(again)
+    assert (seen(live_home), live_home.ledger.dump()) == before
