@@ -97,7 +97,13 @@ def _refused(encoder: str, rows: list[dict[str, Any]]) -> ReleaseError:
 
 
 def promote(bench: Bench, step: Step) -> None:
-    """Let the release that was just recorded (or was before) be production."""
+    """Let the release that was just recorded (or was before) be production.
+
+    Raises:
+        ReleaseError: it was recorded before, and titles have come since that it lacks.
+    """
+    encoder = step.axes["encoder"]
+    _check_complete(encoder, encoder_steps(desired(bench.state), encoder), bench.state)
     document = read_document(bench.home.read(step.key))
     release = Release(
         name=document["name"],

@@ -10,7 +10,7 @@ import pytest
 
 from mediafm_core import snapshots
 from mediafm_core.catalogue import ArtifactKey
-from mediafm_core.errors import PlanError
+from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out, read_state
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
@@ -234,6 +234,20 @@ def test_a_new_title_that_is_not_made_yet_holds_a_promotion_up(ready: Home, cand
     (refused, *_) = candidates.go_live(ready, "v2")
     assert refused.status is Status.FAILED
     assert live(ready) == "v1-r1"
+
+
+def test_a_release_of_before_does_not_go_live_again_while_it_lacks_a_title(ready: Home, candidates: Candidates) -> None:
+    candidates.go_live(ready, "v2")
+    roll_back(ready)
+    candidates.run(ready)
+    deliver(ready, NO_ID)
+    before = seen(ready)
+    with pytest.raises(ReleaseError, match="titles' embeddings or predictions missing"):
+        candidates.go_live(ready, "v2")
+    assert seen(ready) == before
+    candidates.run(ready)
+    candidates.go_live(ready, "v2")
+    assert live(ready) == "v2-r1"
 
 
 def test_no_labels_no_release(tmp_path: Path, candidates: Candidates) -> None:
