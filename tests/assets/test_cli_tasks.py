@@ -1,9 +1,12 @@
 """The commands of labels, releases and narrative titles: what they take, what they refuse, what a program reads."""
 
 import json
+import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -11,11 +14,16 @@ from typer.testing import CliRunner
 from mediafm_assets.cli import main
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import initialise
+from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.execution import read_state
+from mediafm_core.identity import fingerprint
 from mediafm_core.planning.desired import desired
+from mediafm_core.probes.heads import Probe
+from mediafm_core.probes.labels import OutOfFold
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.store.home import Home
+from mediafm_core.store.manifest import Manifest
 from mediafm_core.store.pointer import POINTER
 from tests.e2e.scenario import planned_now
 
@@ -125,6 +133,30 @@ def test_an_incomplete_candidate_is_refused_and_nothing_changes(live_home):
     before = stated(live_home)
     message = refused(live_home, "release", "promote", "v1")
     assert f"missing, first predictions of v1|{FIRST}" in message
+    assert stated(live_home) == before
+
+
+def let_live_be_perfect(home: Home, task: str) -> None:
+    """Let the live release have a head for a task whose held-out scores are the labels themselves."""
+    release = read_state(home).release
+    assert release is not None
+    key = ArtifactKey("probe_heads", f"v1|{task}", release.heads[task])
+    head, (labels, _) = Probe.from_bytes(home.read(key))
+    perfect = Probe(head, OutOfFold(labels, labels.targets.astype(np.float32)))
+    other = key._replace(fingerprint=fingerprint("a perfect head", {}))
+    home.commit(Manifest(key=other, ingredients={}, inputs={}), perfect.to_bytes())
+    heads = {**release.heads, task: other.fingerprint}
+    home.declare("production", "encoder", {"name": "v1", "release": {**asdict(release), "heads": heads}})
+
+
+def test_a_refused_promotion_names_the_task_with_its_figures_and_changes_nothing(live_home):
+    let_live_be_perfect(live_home, "tone")
+    told(live_home, "apply")
+    before = stated(live_home)
+    message = refused(live_home, "release", "promote", "v1")
+    assert re.search(r"task tone blocks: worse than production .* -0\.\d+, 95 % between -0\.\d+ and -0\.\d+", message)
+    assert not any(f"task {task} blocks" in message for task in TASKS if task != "tone")
+    assert "Production is as it was" in message
     assert stated(live_home) == before
 
 
