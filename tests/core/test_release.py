@@ -1,5 +1,6 @@
 """A release goes live whole or not at all, stays what it was, and can be gone back to."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -104,24 +105,37 @@ def candidates() -> Candidates:
     return Candidates()
 
 
-@pytest.fixture
-def home(tmp_path: Path, candidates: Candidates):
-    """A home where v1 is live as v1-r1."""
-    home = make_home(tmp_path / "home", TITLES, production=None)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Homes to copy: in `live` v1 is live as v1-r1, and in `ready` v2 is complete beside it."""
+    base, candidates = tmp_path_factory.mktemp("built"), Candidates()
+    home = make_home(base / "live", TITLES, production=None)
     for task in TASKS:
         home.declare("labels", task, asdict(catalogue.labels(task, *TITLES)))
     candidates.run(home)
     candidates.go_live(home, "v1")
+    home.ledger.close()
+    home = Home.open(shutil.copytree(base / "live", base / "ready"))
+    home.declare("encoder", "v2", asdict(V2))
+    candidates.run(home)
+    home.ledger.close()
+    return {name: base / name for name in ("live", "ready")}
+
+
+@pytest.fixture
+def home(built: dict[str, Path], tmp_path: Path):
+    """A home where v1 is live as v1-r1."""
+    home = Home.open(shutil.copytree(built["live"], tmp_path / "home"))
     yield home
     home.ledger.close()
 
 
 @pytest.fixture
-def ready(home: Home, candidates: Candidates) -> Home:
+def ready(built: dict[str, Path], tmp_path: Path):
     """And where v2 is complete."""
-    home.declare("encoder", "v2", asdict(V2))
-    candidates.run(home)
-    return home
+    home = Home.open(shutil.copytree(built["ready"], tmp_path / "home"))
+    yield home
+    home.ledger.close()
 
 
 def live(home: Home) -> str | None:
