@@ -26,6 +26,7 @@ from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest
 from mediafm_core.store.pointer import POINTER
 from tests.e2e.scenario import planned_now
+from tests.narrative_homes import write_titles
 
 FIRST = "narrative-w5-000001"
 FEATURES = {"contextual", "fused"}
@@ -106,10 +107,17 @@ def test_a_bad_file_or_task_is_said_and_nothing_is_taken(live_home, tmp_path, ta
     assert stated(live_home) == before
 
 
-def test_refreezing_what_was_delivered_changes_nothing_until_a_title_comes(live_home):
+def test_refreezing_what_was_delivered_changes_nothing_until_a_title_came_and_its_shots_are_known(live_home, tmp_path):
     before = stated(live_home)
     assert "tone: labels of 12 titles" in told(live_home, "labels", "refreeze")
     assert stated(live_home) == before
+    told(live_home, "ingest", *write_titles(tmp_path / "more", 1, seed=99))
+    assert "tone: labels of 12 titles" in told(live_home, "labels", "refreeze")
+    assert {pair for pair in planned_now(live_home) if pair[0] in ("labels", "probe_heads")} == set()
+    told(live_home, "apply")
+    assert "tone: labels of 13 titles" in told(live_home, "labels", "refreeze")
+    stale = {pair for pair in planned_now(live_home) if pair[0] == "probe_heads"}
+    assert stale == {("probe_heads", f"v1|{task}") for task in TASKS}
 
 
 # releases
