@@ -51,9 +51,8 @@ def demo(
     ]
     new = [_found_by(opened, title) for title in coming] if FILM in films else []
     page = opened.root / "reports" / "demo.html"
-    if (
-        any(phase.planned for phase in phases) or not page.exists()
-    ):  # a run that made nothing keeps the story of the first
+    made_something = any(phase.planned for phase in phases)
+    if made_something or not page.exists():  # else the page keeps the story of the run that made something
         _write_pages(page, opened, phases, new, notes)
     _summary(opened, phases, new, page)
     if not all(phase.equal for phase in phases) or not all(_reached(found) for found in new):

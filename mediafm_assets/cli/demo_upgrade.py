@@ -49,7 +49,8 @@ def demo_upgrade(
     acts = _Acts(opened)
     acts.play(titles)
     print_table("acts", ("act", "planned", "executed", "equal", "as told", "seconds"), acts.rows)
-    console.print(f"live {read_state(opened).release!r}".split(", heads")[0], markup=False)
+    live = read_state(opened).release
+    console.print(f"live: {live.name if live else None}", markup=False)
     if not all(row[3] == "yes" and row[4] == "yes" for row in acts.rows):
         raise typer.Exit(1)
 
