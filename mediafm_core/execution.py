@@ -207,9 +207,14 @@ def carry_out(
     Raises:
         PlanError: nothing asks for one of the partitions; then none is tried.
     """
+    refused = False
     for step, state in _steps(home, list(wanted)):
         reporter.begin(step)
-        outcome = _carry_out_one(Bench(home, state, reporter), step, stages[step.key.kind])
+        if refused and step.key.kind == "snapshot":  # a refused release changes nothing that readers see
+            outcome = Outcome(step.key, Status.BLOCKED, error="waits for its release")
+        else:
+            outcome = _carry_out_one(Bench(home, state, reporter), step, stages[step.key.kind])
+        refused |= step.key.kind == "release" and outcome.status is Status.FAILED
         reporter.end(outcome)
         yield outcome
 

@@ -1,7 +1,7 @@
 """A release goes live whole or not at all, stays what it was, and can be gone back to."""
 
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -139,6 +139,18 @@ def test_a_worse_task_is_named_with_its_figures_and_nothing_changes(
     assert not any(f"task {other} blocks" in refused.error for other in TASKS if other != task)
     assert seen(home) == before
     assert not [row for row in home.ledger.artifacts("release") if row.key.partition == "v2"]
+
+
+def test_a_refused_release_publishes_nothing_else_either(home: Home, candidates: Candidates) -> None:
+    candidates.worse = {("v2", "tone")}
+    home.declare("encoder", "v2", asdict(V2))
+    candidates.run(home)
+    title = next(iter(read_state(home).titles.values()))
+    home.declare("title", title.id, asdict(replace(title, metadata=replace(title.metadata, attribution="another"))))
+    before = seen(home)
+    refused, snapshot = candidates.go_live(home, "v2")
+    assert (refused.status, snapshot.status) == (Status.FAILED, Status.BLOCKED)
+    assert seen(home) == before
 
 
 @pytest.mark.parametrize("kind", ["contextual_embeddings", "predictions"])

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from mediafm_assets.jobs import pairs_config, refresh
+from mediafm_assets.jobs import pairs_config, refresh, upgrade
 from mediafm_core.catalogue import Part
 from mediafm_core.execution import read_state
 from mediafm_core.probes.declaring import set_labels
@@ -157,6 +157,15 @@ def test_promotion_rollback_and_promotion_show_the_same_bytes_each_time(live_hom
     assert again.success
     assert again.executed == again.committed == frozenset()
     assert seen(live_home) == second
+
+
+def test_the_job_upgrade_takes_an_encoder_from_its_weights_into_production_in_one_run(live_home):
+    declare_small_encoder(live_home, "v2", steps=3)
+    wanted = encoder_pairs(live_home, "v2") | trained("v2") | {("release", "v2"), SNAPSHOT}
+    account = run(live_home, upgrade, {"ops": {"upgrade_to": {"config": {"encoder": "v2"}}}}, planned=wanted)
+    assert account.agrees, account
+    assert open_snapshot(str(live_home.root)).release == "v2-r1"
+    assert planned_now(live_home) == frozenset()
 
 
 def test_edited_labels_give_release_r2_of_the_same_encoder(live_home, tmp_path):
