@@ -1,6 +1,7 @@
 """What every command has: the home it is about, and where it prints."""
 
 import json
+import resource
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -63,3 +64,9 @@ def _cell(value: object) -> str:
 def records(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[Mapping[str, object]]:
     """The same rows as a table's, as JSON objects."""
     return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def peak_memory_gib() -> float:
+    """The most memory that this process, or one of its children, has held so far."""
+    kibibytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return kibibytes / 2**20

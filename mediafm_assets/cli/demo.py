@@ -2,7 +2,6 @@
 
 import math
 import os
-import resource
 import secrets
 import shutil
 import sys
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mediafm_assets.cli.catalogue_commands import show_plan
-from mediafm_assets.cli.context import HomeOption, console, home_root, print_table
+from mediafm_assets.cli.context import HomeOption, console, home_root, peak_memory_gib, print_table
 from mediafm_assets.cli.films import FILM, TRAILER, fetch_films
 from mediafm_assets.cli.samples import CUT, SAMPLES, committed_films, cut_truth, trailer_truth
 from mediafm_core.execution import Outcome, Status, explained_plan, read_state
@@ -206,7 +205,6 @@ def _summary(home: Home, phases: Sequence[Phase], new: Sequence[NewTitle], page:
         console.print(f"{found.title}: {figure}: {'reached' if _reached(found) else 'MISSED'}")
     if not any(phase.planned for phase in phases):
         console.print("Nothing was missing.")
-    kibibytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    console.print(f"peak memory  {kibibytes / 2**20:.2f} GiB")
+    console.print(f"peak memory  {peak_memory_gib():.2f} GiB")
     console.print(f"page         {page}")
     console.print(f"UI           {os.path.relpath(sys.argv[0])} dev --home {home.root}    (or: make dev)")

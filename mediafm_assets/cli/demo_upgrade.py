@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import typer
 
 from mediafm_assets.cli.catalogue_commands import show_plan
-from mediafm_assets.cli.context import HomeOption, console, home_root, print_table
+from mediafm_assets.cli.context import HomeOption, console, home_root, peak_memory_gib, print_table
 from mediafm_assets.cli.encoder_commands import train_encoder
 from mediafm_assets.cli.narrative_commands import generate_titles
 from mediafm_assets.cli.task_commands import promote_encoder, roll_back_release
@@ -50,7 +50,8 @@ def demo_upgrade(
     acts.play(titles)
     print_table("acts", ("act", "planned", "executed", "equal", "as told", "seconds"), acts.rows)
     live = read_state(opened).release
-    console.print(f"live: {live.name if live else None}", markup=False)
+    console.print(f"live         {live.name if live else None}", markup=False)
+    console.print(f"peak memory  {peak_memory_gib():.2f} GiB")
     if not all(row[3] == "yes" and row[4] == "yes" for row in acts.rows):
         raise typer.Exit(1)
 
