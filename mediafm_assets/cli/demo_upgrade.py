@@ -31,7 +31,7 @@ Pairs = frozenset[tuple[str, str]]
 
 def demo_upgrade(
     home: HomeOption = None,
-    titles: Annotated[int, typer.Option(help="How many synthetic titles.", min=30)] = 200,
+    titles: Annotated[int, typer.Option(help="How many; with far fewer the gate may rightly refuse v2.", min=30)] = 200,
 ) -> None:
     """Run the second act: synthetic titles, encoder v1 released, v2 trained, promoted, rolled back, a label edited.
 
