@@ -36,10 +36,10 @@ def reading(n_threads: int, clock: Clock) -> Figure:
     import torch
 
     from mediafm_core.contextual.embedding import embed_title
-    from mediafm_core.model.config import tiny
+    from mediafm_core.model.config import sized
     from mediafm_core.model.encoder import MediaFM
 
-    encoder = MediaFM.new(tiny(DIMS, DIMS[2]), torch.Generator().manual_seed(0)).eval()
+    encoder = MediaFM.new(sized("tiny", DIMS, DIMS[2]), torch.Generator().manual_seed(0)).eval()
     fused, metadata = _unit(_N_READ, sum(DIMS), 0), _unit(1, DIMS[2], 1)[0]
     with torch_threads(n_threads):
         took_s = median(repeated(lambda: embed_title(encoder, fused, metadata), rounds=7, clock=clock))

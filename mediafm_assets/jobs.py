@@ -43,7 +43,8 @@ class Training(dg.Config):
     """Which encoder to train."""
 
     name: str = Field(description="An encoder that was declared with `mediafm encoder train`, or a new one.")
-    preset: str = Field(default="small", description="Of a new one: size and schedule; demo, plain, small or paper.")
+    preset: str = Field(default="mediafm", description="Of a new one: mediafm, paper, demo or plain.")
+    size: str = Field(default="tiny", description="Of a new one: tiny, base or large.")
     seed: int = Field(default=0, description="Of a new one: of the weights, the masks and the order of the data.")
 
 
@@ -103,7 +104,7 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
     try:
         if config.name not in opened.ledger.declared("encoder"):
             freeze_delivered(opened)
-            declare_encoder(opened, config.name, preset=config.preset, seed=config.seed)
+            declare_encoder(opened, config.name, preset=config.preset, seed=config.seed, size=config.size)
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with home.held(context.run_id):

@@ -20,22 +20,25 @@ def train(
     preset: Annotated[
         str,
         typer.Option(
-            help="demo: a handful of titles; plain: likewise, as the post has it; small: hundreds; paper: its sizes."
+            help="mediafm: ours; paper: the architecture of the post; demo and plain: these two in seconds, for a look."
         ),
-    ] = "small",
+    ] = "mediafm",
+    size: Annotated[
+        str, typer.Option(help="tiny: minutes on a laptop; base: as BERT-base; large: as BERT-large.")
+    ] = "tiny",
     seed: Annotated[int, typer.Option(help="Of the weights, the masks and the order of the data.")] = 0,
     home: HomeOption = None,
 ) -> None:
     """Train an encoder on everything that is fused now. `mediafm apply` then embeds the catalogue with it.
 
-    Example: mediafm encoder train v2 --preset small --seed 1
+    Example: mediafm encoder train v2 --preset mediafm --seed 1
     """
-    if not train_encoder(open_home(home), name, preset, seed):
+    if not train_encoder(open_home(home), name, preset, seed, size):
         raise typer.Exit(1)
     console.print("next  mediafm apply")
 
 
-def train_encoder(home: Home, name: str, preset: str, seed: int) -> bool:
+def train_encoder(home: Home, name: str, preset: str, seed: int, size: str = "tiny") -> bool:
     """Declare an encoder and train it as a run of the job `train_encoder`; whether it was trained."""
     from mediafm_assets.cli.running import run_job
     from mediafm_assets.jobs import train_encoder as job
@@ -44,7 +47,7 @@ def train_encoder(home: Home, name: str, preset: str, seed: int) -> bool:
     from mediafm_core.probes.declaring import freeze_delivered
 
     freeze_delivered(home)
-    declare_encoder(home, name, preset=preset, seed=seed)
+    declare_encoder(home, name, preset=preset, seed=seed, size=size)
     outcomes = run_job(home, job, training_config(name), 2, console)
     return bool(outcomes) and all(outcome.status in (Status.MADE, Status.KEPT) for outcome in outcomes)
 

@@ -48,7 +48,7 @@ def embed_title(
         DimensionError: an array does not fit the encoder, is empty, or holds a value that is not finite.
     """
     tensors = as_tensors(TitleArrays(title, fused, metadata), encoder.config.fused_dims, encoder.config.metadata_dims)
-    spans = windows(len(tensors.fused), encoder.config.window)
+    spans = windows(len(tensors.fused), encoder.config.window, encoder.config.stride)
     pieces = [piece(tensors.fused, tensors.metadata, span) for span in spans]
     with _reading(encoder):
         read = [_read(encoder, pieces[i : i + windows_at_once]) for i in range(0, len(pieces), windows_at_once)]

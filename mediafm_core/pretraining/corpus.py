@@ -85,6 +85,8 @@ def _integer(lowest: int, highest: int, generator: torch.Generator) -> int:
     return int(torch.randint(lowest, highest + 1, (), generator=generator))
 
 
-def whole_pieces(titles: Sequence[TitleTensors], window: int) -> list[Piece]:
+def whole_pieces(titles: Sequence[TitleTensors], model: ModelConfig) -> list[Piece]:
     """Every window of every title, in order."""
-    return [piece(t.fused, t.metadata, span) for t in titles for span in windows(len(t.fused), window)]
+    return [
+        piece(t.fused, t.metadata, span) for t in titles for span in windows(len(t.fused), model.window, model.stride)
+    ]

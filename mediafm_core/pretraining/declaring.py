@@ -12,13 +12,14 @@ from mediafm_core.pretraining.presets import preset_config
 from mediafm_core.store.home import Home
 
 
-def declare_encoder(home: Home, name: str, *, preset: str, seed: int) -> EncoderSpec:
+def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str = "tiny") -> EncoderSpec:
     """Declare an encoder over every title that is fused now; the first one of a home is what readers see.
 
     Raises:
         IdentityError: the name cannot be one.
         PlanError: the name is taken.
         TrainingError: there is no such preset, or no title is fused yet.
+        DimensionError: there is no such size.
     """
     state = read_state(home)
     if any(encoder.name == name for encoder in state.encoders):
@@ -42,7 +43,7 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int) -> Encoder
         name=name_id(name, "encoder"),
         suite=suite.id,
         corpus=corpora[suite.id],
-        config=preset_config(preset, modality_dims=dims, metadata_dims=suite.text.dims),
+        config=preset_config(preset, modality_dims=dims, metadata_dims=suite.text.dims, size=size),
         seed=seed,
     )
     home.declare("encoder", name, asdict(spec))

@@ -175,7 +175,7 @@ def _evaluate_when_due(state: TrainState, corpus: Corpus, config: PretrainingCon
     """Note the MSM loss on the held-out titles, always with the same masks."""
     if not corpus.held_out or not _is_due(state.step, config.trainer.evaluate_every, config.trainer.steps):
         return
-    asked = _ask(whole_pieces(corpus.held_out, config.model.window), config, torch.Generator().manual_seed(seed))
+    asked = _ask(whole_pieces(corpus.held_out, config.model), config, torch.Generator().manual_seed(seed))
     state.encoder.eval()
     with torch.no_grad():
         n_masked = sum(int(a.chosen.masked.sum()) for a in asked)

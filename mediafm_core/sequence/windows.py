@@ -12,10 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core import paper
 from mediafm_core.errors import DimensionError
-
-STRIDE_SHARE = 0.75  # of a window: a shot inside the title has an eighth of a window around it, or more
 
 
 class Window(NamedTuple):
@@ -37,18 +34,18 @@ class Stitched(NamedTuple):
     title: NDArray[np.float32]  # (H,), the windows' [CLS] weighted by the shots that each window gave
 
 
-def windows(n_shots: int, window: int = paper.MAX_SHOTS, stride: int | None = None) -> list[Window]:
+def windows(n_shots: int, window: int, stride: int) -> list[Window]:
     """Cover a title: as few windows as the stride allows, evenly spread, all `window` long if the title is.
 
     Args:
         n_shots: shots of the title.
         window: shots of a window.
-        stride: at most this many shots from one window's start to the next; None is three quarters of a window.
+        stride: at most this many shots from one window's start to the next. With three quarters of a window a shot
+            inside the title has an eighth of a window around it, or more.
 
     Raises:
         DimensionError: there is no shot, or the stride would leave shots unread.
     """
-    stride = max(1, int(window * STRIDE_SHARE)) if stride is None else stride
     if n_shots < 1 or not 1 <= stride <= window:
         raise DimensionError(
             "windows over a title",

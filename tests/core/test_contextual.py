@@ -56,7 +56,7 @@ def test_the_number_of_threads_changes_nothing(encoder: MediaFM) -> None:
 
 def test_a_shot_depends_on_the_window_that_speaks_for_it_and_on_no_other(encoder: MediaFM) -> None:
     array = fused(40)
-    spans = windows(40, WINDOW)
+    spans = windows(40, WINDOW, WINDOW * 3 // 4)
     changed = array.copy()
     changed[39] = -changed[39]
     moved = np.abs(embed_title(encoder, array, METADATA).shots - embed_title(encoder, changed, METADATA).shots).max(1)

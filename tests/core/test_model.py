@@ -10,7 +10,7 @@ from safetensors.torch import load as load_tensors
 from mediafm_core.errors import ArtifactError, DimensionError
 from mediafm_core.model import checkpoint
 from mediafm_core.model.centring import Centring, corpus_means
-from mediafm_core.model.config import ModelConfig, Positions, base, tiny
+from mediafm_core.model.config import ModelConfig, Positions, sized
 from mediafm_core.model.container import pack
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.sequence.batches import Batch, Piece, collate, piece
@@ -137,7 +137,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
 
 
 def test_a_fresh_encoder_holds_a_shots_own_content_above_all() -> None:
-    read = MediaFM.new(tiny(DIMS, 5), torch.Generator().manual_seed(0)).eval()
+    read = MediaFM.new(sized("tiny", DIMS, 5), torch.Generator().manual_seed(0)).eval()
     shots = read(*collate([a_piece(30)])).shots[0]
     swapped = read(*collate([a_piece(30)._replace(fused=a_piece(30).fused.flip(0))])).shots[0].flip(0)
     nearest = torch.nn.functional.normalize(swapped, dim=-1) @ torch.nn.functional.normalize(shots, dim=-1).T
@@ -233,7 +233,7 @@ def test_another_format_a_wrong_shape_and_a_missing_tensor_are_typed_errors() ->
 # Configuration
 
 
-@pytest.mark.parametrize("made", [config(), config(Positions.LEARNED), tiny((1280, 384, 384), 384)])
+@pytest.mark.parametrize("made", [config(), config(Positions.LEARNED), sized("tiny", (1280, 384, 384), 384)])
 def test_a_configuration_survives_json(made: ModelConfig) -> None:
     assert ModelConfig.from_json(json.loads(json.dumps(made.to_json()))) == made
 
@@ -248,8 +248,8 @@ def test_an_impossible_configuration_is_a_typed_error(change: dict[str, object])
 
 def test_the_presets_have_the_sizes_that_they_claim() -> None:
     with torch.device("meta"):
-        small = MediaFM(tiny((1280, 384, 384), 384))
-        large = MediaFM(base((768, 768, 768), 768))
+        small = MediaFM(sized("tiny", (1280, 384, 384), 384))
+        large = MediaFM(sized("base", (768, 768, 768), 768))
     assert sum(p.numel() for p in small.parameters()) < 4.5e6
     assert (large.config.hidden, large.config.layers, large.config.fused_dims) == (768, 12, 2304)
 

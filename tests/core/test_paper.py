@@ -9,8 +9,8 @@ def test_five_tasks_each_with_a_metric() -> None:
 
 
 def test_defaults_of_model_and_objective_are_the_posts_numbers() -> None:
-    from mediafm_core.model.config import tiny
+    from mediafm_core.model.config import sized
     from mediafm_core.pretraining.config import ObjectiveConfig
 
-    assert tiny((8, 4, 4), 4).window == paper.MAX_SHOTS == 512
+    assert sized("tiny", (8, 4, 4), 4).window == paper.MAX_SHOTS == 512
     assert ObjectiveConfig().mask_share == paper.MASK_SHARE == 0.2
