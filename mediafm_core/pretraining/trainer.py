@@ -9,18 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from mediafm_core.errors import TrainingError
 from mediafm_core.model.centring import corpus_means
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.config import PretrainingConfig
 from mediafm_core.pretraining.corpus import Corpus, draw_pieces, gather, whole_pieces
-from mediafm_core.pretraining.objective import Chosen, choose_shots, distances, msm_loss, visible_loss
+from mediafm_core.pretraining.objective.heads import ObjectiveHeads
+from mediafm_core.pretraining.objective.losses import losses
+from mediafm_core.pretraining.objective.questions import Question, ask, count
 from mediafm_core.pretraining.optimisers import optimisers
 from mediafm_core.pretraining.state import TrainState
-from mediafm_core.sequence.batches import Batch, Piece, by_length, collate
 from mediafm_core.sequence.titles import TitleArrays
 
 Report = Callable[[int, int, float, float], None]
@@ -33,13 +32,6 @@ class Trained(NamedTuple):
     encoder: MediaFM  # in evaluation mode, with the corpus means inside
     train_losses: list[float]  # MSM loss of each step, on the masked shots of that step's pieces
     held_out_losses: list[tuple[int, float]] | None  # (steps done, MSM loss); None where no title was held out
-
-
-class _Asked(NamedTuple):
-    """A batch and which of its shots the encoder is asked about."""
-
-    batch: Batch
-    chosen: Chosen
 
 
 def train(
@@ -69,12 +61,13 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     corpus = gather(titles, config.model, config.trainer.held_out_share, generator)
     state = _begin(corpus, config, seed, generator)
+    heads = ObjectiveHeads.new(config, generator)
     if resume is not None:
         state.restore(resume)
     clock = _Clock()
     while state.step < config.trainer.steps:
-        loss = _step(state, corpus, config, clock)
-        _evaluate_when_due(state, corpus, config, seed)
+        loss = _step(state, heads, corpus, config, clock)
+        _evaluate_when_due(state, heads, corpus, config, seed)
         if checkpoint is not None and _is_due(state.step, config.trainer.checkpoint_every, config.trainer.steps):
             checkpoint(state.to_bytes())
         if report is not None:
@@ -111,13 +104,13 @@ def _is_due(step: int, every: int, last: int) -> bool:
     return step % every == 0 or step == last
 
 
-def _step(state: TrainState, corpus: Corpus, config: PretrainingConfig, clock: _Clock) -> float:
+def _step(state: TrainState, heads: ObjectiveHeads, corpus: Corpus, config: PretrainingConfig, clock: _Clock) -> float:
     """One step of both optimisers; returns the MSM loss."""
     pieces = draw_pieces(corpus.train, state.pending, config.model.window, config.trainer, state.generator)
-    asked = _ask(pieces, config, state.generator)
+    questions = ask(pieces, config, state.generator)
     with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
         torch.manual_seed(int(torch.randint(2**62, (), generator=state.generator)))
-        loss = _backward(state, asked, config)
+        loss = _backward(state, heads, questions, config)
     norm = torch.nn.utils.clip_grad_norm_(state.encoder.parameters(), config.trainer.clip)
     if not (torch.isfinite(norm) and math.isfinite(loss)):
         _diverged(state.step + 1, loss)
@@ -138,47 +131,29 @@ def _diverged(step: int, loss: float) -> None:
     )
 
 
-def _ask(pieces: Sequence[Piece], config: PretrainingConfig, generator: torch.Generator) -> list[_Asked]:
-    """Choose each piece's shots, then group the pieces: how they are grouped decides memory, not what is learnt."""
-    chosen = [choose_shots(generator, len(p.fused), config.objective) for p in pieces]
-    groups = by_length([len(p.fused) for p in pieces], config.trainer.max_padded_shots)
-    return [_Asked(collate([pieces[i] for i in group]), _padded([chosen[i] for i in group])) for group in groups]
+def _backward(
+    state: TrainState, heads: ObjectiveHeads, questions: Sequence[Question], config: PretrainingConfig
+) -> float:
+    """Gather gradients over all batches; returns the mean MSM loss."""
+    counts = count(questions)
+    msm = 0.0
+    for question in questions:
+        part = losses(state.encoder, heads, question, counts, config)
+        part.total.backward()
+        msm += float(part.msm)
+    return msm
 
 
-def _padded(chosen: Sequence[Chosen]) -> Chosen:
-    return Chosen(*(pad_sequence(list(rows), batch_first=True) for rows in zip(*chosen, strict=True)))
-
-
-def _backward(state: TrainState, asked: Sequence[_Asked], config: PretrainingConfig) -> float:
-    """Gather gradients over all batches, each shot with the same weight; returns the mean MSM loss."""
-    n_masked = sum(int(a.chosen.masked.sum()) for a in asked)
-    n_visible = sum(int(a.chosen.visible.sum()) for a in asked)
-    total = 0.0
-    for a in asked:
-        apart = _apart(state.encoder, a, config)
-        msm = msm_loss(apart, a.chosen.masked, n_masked)
-        kept = visible_loss(apart, a.chosen.visible, n_visible)
-        (msm + config.objective.visible_weight * kept).backward()
-        total += float(msm.detach())
-    return total
-
-
-def _apart(encoder: MediaFM, asked: _Asked, config: PretrainingConfig) -> Tensor:
-    """(B, S) distances of the predictions, with the masked shots hidden."""
-    batch = asked.batch
-    predicted = encoder(*batch, masked=asked.chosen.masked).reconstruction
-    target = encoder.centring(batch.fused)
-    return distances(predicted, target, config.model.modality_dims, config.objective.distance)
-
-
-def _evaluate_when_due(state: TrainState, corpus: Corpus, config: PretrainingConfig, seed: int) -> None:
+def _evaluate_when_due(
+    state: TrainState, heads: ObjectiveHeads, corpus: Corpus, config: PretrainingConfig, seed: int
+) -> None:
     """Note the MSM loss on the held-out titles, always with the same masks."""
     if not corpus.held_out or not _is_due(state.step, config.trainer.evaluate_every, config.trainer.steps):
         return
-    asked = _ask(whole_pieces(corpus.held_out, config.model), config, torch.Generator().manual_seed(seed))
+    questions = ask(whole_pieces(corpus.held_out, config.model), config, torch.Generator().manual_seed(seed))
+    counts = count(questions)
     state.encoder.eval()
     with torch.no_grad():
-        n_masked = sum(int(a.chosen.masked.sum()) for a in asked)
-        parts = [float(msm_loss(_apart(state.encoder, a, config), a.chosen.masked, n_masked)) for a in asked]
+        parts = [float(losses(state.encoder, heads, question, counts, config).msm) for question in questions]
     state.encoder.train()
     state.held_out_losses.append((state.step, sum(parts)))

@@ -13,7 +13,9 @@ from mediafm_core.model.centring import Centring
 from mediafm_core.model.config import ModelConfig
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.config import Distance, ObjectiveConfig, PretrainingConfig, TrainerConfig
-from mediafm_core.pretraining.objective import choose_shots, distances, msm_loss, visible_loss
+from mediafm_core.pretraining.objective.distance import distances
+from mediafm_core.pretraining.objective.losses import mean_over
+from mediafm_core.pretraining.objective.masking import choose_shots
 from mediafm_core.pretraining.optimisers import optimisers, split
 from mediafm_core.pretraining.presets import PRESETS, preset_config
 from mediafm_core.pretraining.trainer import Trained, train
@@ -86,14 +88,14 @@ def test_the_posts_objective_asks_for_no_visible_shot() -> None:
 
 
 @pytest.mark.parametrize("kind", list(Distance))
-def test_a_visible_shots_target_and_prediction_never_enter_the_msm_loss(kind: Distance) -> None:
+def test_a_visible_shots_target_and_prediction_never_enter_the_mean_over(kind: Distance) -> None:
     generator = torch.Generator().manual_seed(0)
     predicted, fused = torch.randn(2, 6, 18, generator=generator), torch.randn(2, 6, 18, generator=generator)
     masked = torch.zeros(2, 6, dtype=torch.bool)
     masked[0, 1] = masked[1, 4] = True
 
     def loss(p: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
-        return msm_loss(distances(p, Centring(DIMS)(f), DIMS, kind), masked, 2)
+        return mean_over(distances(p, Centring(DIMS)(f), DIMS, kind), masked, 2)
 
     changed_p, changed_f = torch.where(masked[..., None], predicted, 7.0), torch.where(masked[..., None], fused, -3.0)
     assert torch.equal(loss(predicted, fused), loss(changed_p, changed_f))
@@ -130,9 +132,9 @@ def test_a_perfect_prediction_costs_nothing_at_any_length_and_an_empty_shot_neve
 def test_parts_of_a_step_sum_to_its_mean() -> None:
     apart, masked = torch.rand(4, 9), torch.rand(4, 9) < 0.5
     n = int(masked.sum())
-    parts = sum(msm_loss(apart[i : i + 1], masked[i : i + 1], n) for i in range(4))
+    parts = sum(mean_over(apart[i : i + 1], masked[i : i + 1], n) for i in range(4))
     torch.testing.assert_close(parts, apart[masked].mean())
-    assert visible_loss(apart, torch.zeros(4, 9, dtype=torch.bool), 0) == 0
+    assert mean_over(apart, torch.zeros(4, 9, dtype=torch.bool), 0) == 0
 
 
 # The optimisers
