@@ -17,6 +17,7 @@ _N_READ = 512  # shots of the title that is read: one window
 def training(n_threads: int, clock: Clock) -> Figure:
     """Shots in a second of this clock, by the preset `demo` on made-up embeddings."""
     from mediafm_core.pretraining.config import PretrainingConfig
+    from mediafm_core.pretraining.corpus import InMemory
     from mediafm_core.pretraining.presets import preset_config
     from mediafm_core.pretraining.trainer import train
     from mediafm_core.sequence.titles import TitleArrays
@@ -26,7 +27,7 @@ def training(n_threads: int, clock: Clock) -> Figure:
     titles = [TitleArrays(f"t{i}", _unit(_N_SHOTS, sum(DIMS), i), _unit(1, DIMS[2], i)[0]) for i in range(_N_TITLES)]
     ends_s: list[float] = []
     with torch_threads(n_threads):
-        train(titles, config, seed=0, report=lambda *_: ends_s.append(clock()))
+        train(InMemory(titles), config, seed=0, report=lambda _: ends_s.append(clock()))
     step_s = median(np.diff(ends_s[1:]).tolist())  # the first steps allocate
     return Figure(config.trainer.shots_per_step / step_s, f"{1000 * step_s:.0f} ms a step of 400 shots")
 

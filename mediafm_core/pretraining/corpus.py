@@ -1,92 +1,139 @@
-"""The titles that an encoder is trained on, and the pieces that are drawn from them.
+"""The titles that an encoder is trained on: read one at a time, so that memory does not grow with the catalogue.
 
-Shape letters: F fused, M metadata.
+Shape letters: S shots, F fused.
 """
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from mediafm_core.errors import TrainingError
+from mediafm_core.errors import DimensionError, TrainingError
+from mediafm_core.model.centring import corpus_means
 from mediafm_core.model.config import ModelConfig
-from mediafm_core.pretraining.config import TrainerConfig
-from mediafm_core.sequence.batches import Piece, piece
 from mediafm_core.sequence.titles import TitleArrays, TitleTensors, as_tensors
-from mediafm_core.sequence.windows import Window, windows
+
+_AT_HAND_BYTES = 256 * 2**20  # of the titles read last; 60 titles of 500 shots at a width of 2,048
 
 
-class Corpus(NamedTuple):
-    """Checked titles, those trained on apart from those held out."""
+class Corpus(Protocol):
+    """Titles in a fixed order, which is itself part of what the weights depend on."""
 
-    train: list[TitleTensors]
-    held_out: list[TitleTensors]  # whole titles: a title never stands on both sides
-    described: list[list[str | int]]  # id and number of shots of each title, as given; to recognise the corpus again
+    @property
+    def described(self) -> Sequence[tuple[str, int]]:
+        """Id and number of shots of each title, known without reading any."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> TitleArrays:
+        """One title's arrays, the same at every call."""
+        ...
 
 
-def gather(titles: Sequence[TitleArrays], model: ModelConfig, share: float, generator: torch.Generator) -> Corpus:
-    """Check the titles and hold some out at random.
+class InMemory:
+    """A corpus whose arrays are all held: for tests and small corpora."""
+
+    def __init__(self, titles: Sequence[TitleArrays]) -> None:
+        self._titles = tuple(titles)
+        self.described = [(title.title, len(title.fused)) for title in self._titles]
+
+    def __len__(self) -> int:
+        return len(self._titles)
+
+    def read(self, index: int) -> TitleArrays:
+        """One title's arrays."""
+        return self._titles[index]
+
+
+class Reader:
+    """The titles of a corpus, checked whenever they are read; those read last stay at hand."""
+
+    def __init__(self, corpus: Corpus, model: ModelConfig, at_hand_bytes: int = _AT_HAND_BYTES) -> None:
+        self._corpus = corpus
+        self._model = model
+        self._limit = at_hand_bytes
+        self._held: OrderedDict[int, TitleTensors] = OrderedDict()  # the one read last stands last
+        self._held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._corpus)
+
+    def n_shots(self, index: int) -> int:
+        """How many shots a title has, without reading it."""
+        return self._corpus.described[index][1]
+
+    def read(self, index: int) -> TitleTensors:
+        """One title.
+
+        Raises:
+            DimensionError: it does not fit the model, or is not what the corpus says of it.
+        """
+        title = self._held.pop(index, None)
+        if title is None:
+            title = self._checked(index)
+            self._held_bytes += title.fused.nbytes
+        self._held[index] = title
+        while self._held_bytes > self._limit:
+            self._held_bytes -= self._held.popitem(last=False)[1].fused.nbytes
+        return title
+
+    def _checked(self, index: int) -> TitleTensors:
+        arrays = self._corpus.read(index)
+        found, expected = (arrays.title, len(arrays.fused)), tuple(self._corpus.described[index])
+        if found != expected:
+            raise DimensionError(
+                f"title {expected[0]!r} of the pre-training corpus",
+                found="title {!r} of {} shots".format(*found),
+                expected=f"{expected[1]} shots of this title, as the corpus says",
+                next_step="Freeze the corpus again: declare a new encoder.",
+            )
+        return as_tensors(arrays, self._model.fused_dims, self._model.metadata_dims)
+
+
+class Split(NamedTuple):
+    """Indices of a corpus's titles, ascending; a title never stands on both sides."""
+
+    train: list[int]
+    held_out: list[int]
+
+
+def divide(n_titles: int, share: float, generator: torch.Generator) -> Split:
+    """Hold titles out at random.
 
     Args:
-        titles: at least one.
-        model: for the widths.
-        share: of the titles that is held out, rounded, at least one; of a single title none.
-        generator: decides which.
+        n_titles: of the corpus.
+        share: of the titles that is held out, rounded, at least one; of a single title none. 0 holds none out.
+        generator: decides which; it advances by one permutation.
 
     Raises:
         TrainingError: there is no title.
-        DimensionError: a title does not fit the model.
     """
-    if not titles:
+    if n_titles < 1:
         raise TrainingError(
             "pre-training corpus", found="no title", expected="at least one", next_step="Ingest titles first."
         )
-    tensors = [as_tensors(t, model.fused_dims, model.metadata_dims) for t in titles]
-    n_held_out = min(len(titles) - 1, max(1, round(share * len(titles)))) if share > 0 else 0
-    order = torch.randperm(len(titles), generator=generator).tolist()
-    return Corpus(
-        train=[tensors[i] for i in sorted(order[n_held_out:])],
-        held_out=[tensors[i] for i in sorted(order[:n_held_out])],
-        described=[[t.title, len(t.fused)] for t in titles],
-    )
+    n_held_out = min(n_titles - 1, max(1, round(share * n_titles))) if share > 0 else 0
+    order = torch.randperm(n_titles, generator=generator).tolist()
+    return Split(train=sorted(order[n_held_out:]), held_out=sorted(order[:n_held_out]))
 
 
-def draw_pieces(
-    titles: Sequence[TitleTensors], pending: list[int], window: int, config: TrainerConfig, generator: torch.Generator
-) -> list[Piece]:
-    """Draw a step's pieces: every title once in random order, then all again.
+def centring_of(corpus: Corpus, indices: Iterable[int], model: ModelConfig) -> NDArray[np.float32]:
+    """The means that an encoder is centred by, in one pass over some titles of a corpus.
 
     Args:
-        titles: what is trained on.
-        pending: indices of the titles left in this round, next one last; changed in place.
-        window: the longest piece, in shots.
-        config: how many shots a step takes, and how short a piece may be.
-        generator: decides order and crops.
+        corpus: where they are read from, one at a time.
+        indices: of the titles; for an encoder those that it is trained on.
+        model: for the widths.
+
+    Returns:
+        (F,) float32, as `corpus_means` says.
+
+    Raises:
+        DimensionError: a title does not fit the model.
     """
-    pieces: list[Piece] = []
-    while sum(len(p.fused) for p in pieces) < config.shots_per_step:
-        if not pending:
-            pending.extend(torch.randperm(len(titles), generator=generator).tolist())
-        title = titles[pending.pop()]
-        crop = _crop(len(title.fused), window, config.min_crop_share, generator)
-        pieces.append(piece(title.fused, title.metadata, crop))
-    return pieces
-
-
-def _crop(n_shots: int, window: int, min_share: float, generator: torch.Generator) -> Window:
-    longest = min(n_shots, window)
-    n_taken = _integer(math.ceil(min_share * longest), longest, generator)
-    start = _integer(0, n_shots - n_taken, generator)
-    return Window(start, start + n_taken)
-
-
-def _integer(lowest: int, highest: int, generator: torch.Generator) -> int:
-    return int(torch.randint(lowest, highest + 1, (), generator=generator))
-
-
-def whole_pieces(titles: Sequence[TitleTensors], model: ModelConfig) -> list[Piece]:
-    """Every window of every title, in order."""
-    return [
-        piece(t.fused, t.metadata, span) for t in titles for span in windows(len(t.fused), model.window, model.stride)
-    ]
+    reader = Reader(corpus, model, at_hand_bytes=0)
+    return corpus_means((reader.read(i).fused.numpy() for i in indices), model.modality_dims)

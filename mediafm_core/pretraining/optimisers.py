@@ -4,13 +4,14 @@ Muon orthogonalises a matrix's update. That suits matrices between hidden states
 into and out of the encoder, whose outer side is data, nor norms, biases, tokens and learned positions.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from mediafm_core.model.encoder import MediaFM
-from mediafm_core.pretraining.config import TrainerConfig
+from mediafm_core.pretraining.config import Optimiser, TrainerConfig
 
 _ADAMW_BETAS = (0.9, 0.98)  # a shorter memory of squared gradients: runs are short
 _MUON_MOMENTUM = 0.95
@@ -24,20 +25,27 @@ class Parameters(NamedTuple):
 
 
 class Optimisers(NamedTuple):
-    """The two optimisers of one training."""
+    """The optimisers of one training."""
 
-    muon: torch.optim.Muon
+    muon: torch.optim.Muon | None  # None where AdamW moves all
     adamw: torch.optim.AdamW
 
-    def set_rates(self, config: TrainerConfig, step: int) -> None:
-        """Set both learning rates to what they are at `step`, counted from 0."""
-        for optimiser, rate in ((self.muon, config.muon_rate), (self.adamw, config.adamw_rate)):
+    def named(self) -> Iterator[tuple[str, torch.optim.Optimizer]]:
+        """Those that there are, by name."""
+        yield from ((name, optimiser) for name, optimiser in self._asdict().items() if optimiser is not None)
+
+    def set_rates(self, config: TrainerConfig, step: int) -> dict[str, float]:
+        """Set the learning rates to what they are at `step`, counted from 0; returns them by optimiser."""
+        peaks = {"muon": config.muon_rate, "adamw": config.adamw_rate}
+        rates = {name: peaks[name] * config.rate_factor(step) for name, _ in self.named()}
+        for name, optimiser in self.named():
             for group in optimiser.param_groups:
-                group["lr"] = rate * config.rate_factor(step)
+                group["lr"] = rates[name]
+        return rates
 
     def step(self) -> None:
         """Move all parameters and forget their gradients."""
-        for optimiser in (self.muon, self.adamw):
+        for _, optimiser in self.named():
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
 
@@ -52,14 +60,27 @@ def split(encoder: MediaFM) -> Parameters:
     return Parameters(hidden, other)
 
 
-def optimisers(encoder: MediaFM, config: TrainerConfig) -> Optimisers:
-    """Fresh optimisers over all parameters. The weight decay is stated for both: torch's defaults differ."""
+def optimisers(encoder: MediaFM, heads: nn.Module, config: TrainerConfig) -> Optimisers:
+    """Fresh optimisers over all parameters. The weight decay is stated for both: torch's defaults differ.
+
+    Args:
+        encoder: its parameters are shared out by `split`, if there is Muon.
+        heads: parameters that only training needs; AdamW moves them.
+        config: which optimisers, and their settings.
+    """
     hidden, other = split(encoder)
-    return Optimisers(
-        muon=torch.optim.Muon(
+    muon = None
+    if config.optimiser is Optimiser.MUON:
+        muon = torch.optim.Muon(
             hidden, lr=config.muon_rate, momentum=_MUON_MOMENTUM, weight_decay=config.weight_decay, nesterov=True
-        ),
-        adamw=torch.optim.AdamW(
-            other, lr=config.adamw_rate, betas=_ADAMW_BETAS, weight_decay=config.weight_decay, foreach=False
-        ),
+        )
+    else:
+        other = list(encoder.parameters())
+    adamw = torch.optim.AdamW(
+        [*other, *heads.parameters()],
+        lr=config.adamw_rate,
+        betas=_ADAMW_BETAS,
+        weight_decay=config.weight_decay,
+        foreach=False,
     )
+    return Optimisers(muon, adamw)

@@ -55,6 +55,7 @@ def make_encoder(bench: Bench, step: Step) -> Draft:
     """Train an encoder by Masked Shot Modeling; a training that was killed goes on from its last checkpoint."""
     from mediafm_core.model.checkpoint import save
     from mediafm_core.pretraining.config import PretrainingConfig
+    from mediafm_core.pretraining.corpus import InMemory
     from mediafm_core.pretraining.trainer import train
     from mediafm_core.sequence.titles import TitleArrays
 
@@ -63,12 +64,10 @@ def make_encoder(bench: Bench, step: Step) -> Draft:
     titles = [TitleArrays(row["title"], *_arrays(bench.home, spec, row)) for row in members]
     saved = bench.home.work / f"training-{step.key.fingerprint}.safetensors"
     trained = train(
-        titles,
+        InMemory(titles),
         PretrainingConfig.from_json(spec.config),
         seed=spec.seed,
-        report=lambda done, total, loss, _: bench.reporter.advance(
-            done / total, f"step {done}/{total}, loss {loss:.3f}"
-        ),
+        report=lambda at: bench.reporter.advance(at.step / at.steps, f"step {at.step}/{at.steps}, loss {at.msm:.3f}"),
         resume=saved.read_bytes() if saved.exists() else None,
         checkpoint=lambda state: bench.home.objects.swap(str(saved.relative_to(bench.home.root)), state),
     )

@@ -1,66 +1,100 @@
 """A training that can go on where it was killed: every number that the next step depends on. Never a pickle."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mediafm_core.errors import TrainingError
-from mediafm_core.model.container import pack, unpack
+from mediafm_core.errors import ArtifactError, TrainingError
+from mediafm_core.model.container import Contents, pack, unpack
 from mediafm_core.model.encoder import MediaFM
+from mediafm_core.pretraining.objective.heads import ObjectiveHeads
 from mediafm_core.pretraining.optimisers import Optimisers
 
-FORMAT = 1
-_GENERATOR = "generator"
+FORMAT = 2
 
 
 @dataclass(slots=True, kw_only=True)
 class TrainState:
-    """A training between two steps."""
+    """A training between two steps. The same in all processes that train together, however many they are."""
 
     identity: dict[str, Any]  # configuration, seed and corpus, as JSON: a state goes on only where they are the same
     encoder: MediaFM
+    heads: ObjectiveHeads  # parameters that only training needs
     optimisers: Optimisers
     generator: torch.Generator  # decides order, crops, masks and dropout
+    average: MediaFM | None = None  # the running mean of the weights, where one is kept
+    best: MediaFM | None = None  # as it was at the lowest held-out loss, where that is kept
     step: int = 0  # steps done
     pending: list[int] = field(default_factory=list)  # titles left in this round
     train_losses: list[float] = field(default_factory=list)  # of each step done
     held_out_losses: list[tuple[int, float]] = field(default_factory=list)  # (steps done, loss)
 
+    @property
+    def judged(self) -> MediaFM:
+        """What the held-out loss is measured on: the running mean of the weights, or the weights themselves."""
+        return self.average or self.encoder
+
+    def _modules(self) -> dict[str, nn.Module]:
+        modules = {"encoder": self.encoder, "heads": self.heads, "average": self.average, "best": self.best}
+        return {name: module for name, module in modules.items() if module is not None}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All numbers that are not in the manifest, by name."""
+        tensors = {
+            f"{name}.{key}": tensor
+            for name, module in self._modules().items()
+            for key, tensor in module.state_dict().items()
+        }
+        for name, optimiser in self.optimisers.named():
+            tensors |= _flat(name, optimiser)
+        losses = torch.tensor(self.train_losses, dtype=torch.float64)
+        return tensors | {"generator": self.generator.get_state(), "train_losses": losses}
+
     def to_bytes(self) -> bytes:
         """All of it, as safetensors with a JSON manifest."""
-        tensors = {f"encoder.{name}": tensor for name, tensor in self.encoder.state_dict().items()}
-        for name, optimiser in self.optimisers._asdict().items():
-            tensors |= _flat(name, optimiser)
         manifest = {
             "format": FORMAT,
             "identity": self.identity,
             "step": self.step,
             "pending": self.pending,
-            "train_losses": self.train_losses,
             "held_out_losses": self.held_out_losses,
         }
-        return pack(tensors | {_GENERATOR: self.generator.get_state()}, manifest)
+        return pack(self.tensors(), manifest)
 
     def restore(self, data: bytes) -> None:
         """Become the state that `to_bytes` wrote.
 
         Raises:
-            ArtifactError: the bytes are damaged or of another format.
-            TrainingError: they are of another training.
+            ArtifactError: the bytes are damaged.
+            TrainingError: they are of another training, or of another version of MediaFM.
         """
-        tensors, manifest = unpack(data, "training state", FORMAT)
+        tensors, manifest = _contents(data)
         if manifest["identity"] != self.identity:
             _refuse(manifest["identity"], self.identity)
-        self.encoder.load_state_dict(_under("encoder", tensors))
-        for name, optimiser in self.optimisers._asdict().items():
+        for name, module in self._modules().items():
+            module.load_state_dict(_under(name, tensors))
+        for name, optimiser in self.optimisers.named():
             groups = optimiser.state_dict()["param_groups"]
             optimiser.load_state_dict({"state": _nested(_under(name, tensors)), "param_groups": groups})
-        self.generator.set_state(tensors[_GENERATOR])
+        self.generator.set_state(tensors["generator"])
+        self.train_losses = tensors["train_losses"].tolist()
         self.step, self.pending = manifest["step"], manifest["pending"]
-        self.train_losses = manifest["train_losses"]
         self.held_out_losses = [(step, loss) for step, loss in manifest["held_out_losses"]]
+
+
+def _contents(data: bytes) -> Contents:
+    try:
+        return unpack(data, "training state", FORMAT)
+    except ArtifactError as error:
+        raise ArtifactError(
+            error.culprit,
+            found=error.found,
+            expected=error.expected,
+            next_step="Start this training afresh: delete the saved state, which is a work file and nothing else.",
+        ) from error
 
 
 def _flat(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -68,7 +102,7 @@ def _flat(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {f"{name}.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
 
 
-def _nested(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _nested(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".")
@@ -76,7 +110,7 @@ def _nested(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     return state
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
 
 

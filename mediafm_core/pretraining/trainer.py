@@ -1,159 +1,167 @@
 """Pre-training an encoder on a frozen corpus: the same corpus, configuration and seed give the same weights.
 
-Bit for bit on one machine with one number of threads; what is bit-equal elsewhere is not promised.
+Bit for bit on one machine with one number of threads and processes; what is bit-equal elsewhere is not promised.
 """
 
-import math
-import time
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from mediafm_core.errors import TrainingError
-from mediafm_core.model.centring import corpus_means
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.config import PretrainingConfig
-from mediafm_core.pretraining.corpus import Corpus, draw_pieces, gather, whole_pieces
+from mediafm_core.pretraining.corpus import Corpus, Reader, centring_of, divide
+from mediafm_core.pretraining.ends import Checkpoint, Saver, Watch
+from mediafm_core.pretraining.evaluation import held_out_loss, held_out_questions
+from mediafm_core.pretraining.keeping import (
+    frozen_copy,
+    is_finished,
+    keep_if_best,
+    kept_encoder,
+    kept_step,
+    move_average,
+)
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
-from mediafm_core.pretraining.objective.losses import losses
-from mediafm_core.pretraining.objective.questions import Question, ask, count
 from mediafm_core.pretraining.optimisers import optimisers
+from mediafm_core.pretraining.peers import Peers
+from mediafm_core.pretraining.progress import Clock, Progress, Report
 from mediafm_core.pretraining.state import TrainState
-from mediafm_core.sequence.titles import TitleArrays
-
-Report = Callable[[int, int, float, float], None]
-"""Called after each step with (steps done, steps in all, MSM loss, shots per second)."""
+from mediafm_core.pretraining.stepping import Setting, gather_gradients, spread
 
 
 class Trained(NamedTuple):
     """An encoder and how it came to be."""
 
     encoder: MediaFM  # in evaluation mode, with the corpus means inside
+    kept_step: int  # the step whose weights, or whose running mean of weights, it has
     train_losses: list[float]  # MSM loss of each step, on the masked shots of that step's pieces
     held_out_losses: list[tuple[int, float]] | None  # (steps done, MSM loss); None where no title was held out
 
 
 def train(
-    titles: Sequence[TitleArrays],
+    corpus: Corpus,
     config: PretrainingConfig,
     *,
     seed: int,
     report: Report | None = None,
     resume: bytes | None = None,
-    checkpoint: Callable[[bytes], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    peers: Peers | None = None,
+    means: NDArray[np.float32] | None = None,
 ) -> Trained:
     """Train an encoder by Masked Shot Modeling.
 
     Args:
-        titles: the corpus, in an order that is itself part of what the weights depend on.
+        corpus: titles that are read when they are needed, one at a time.
         config: model, objective and trainer.
         seed: of weights, held-out titles, order, masks and dropout.
-        report: told of each step.
-        resume: a state that `checkpoint` was given by a training with the same three arguments above.
-        checkpoint: given the state every `checkpoint_every` steps and at the end.
+        report: told of each step, in the first process alone.
+        resume: a state that `checkpoint` was given by a training with the same three arguments above, in any number of
+            processes.
+        checkpoint: given the state every `checkpoint_every` steps and at the end, in the first process alone. A state
+            holds finite numbers only.
+        peers: the processes that train together; by default this one alone.
+        means: (F,) what `centring_of` made of the titles that are trained on; by default that is done here.
 
     Raises:
-        TrainingError: no title, a state of another training, or a loss that is no longer a number.
+        TrainingError: no title, a state of another training, a loss that is no longer a number or that has risen for
+            good (`Watch`), a state that cannot be saved, or another process that is gone.
         DimensionError: a title does not fit the model.
-        ArtifactError: the bytes of `resume` are damaged.
+        ArtifactError: the bytes of `resume` are damaged, or of another version.
     """
     generator = torch.Generator().manual_seed(seed)
-    corpus = gather(titles, config.model, config.trainer.held_out_share, generator)
-    state = _begin(corpus, config, seed, generator)
-    heads = ObjectiveHeads.new(config, generator)
+    split = divide(len(corpus), config.trainer.held_out_share, generator)
+    state = _fresh(corpus, config, seed, generator)
     if resume is not None:
         state.restore(resume)
-    clock = _Clock()
-    while state.step < config.trainer.steps:
-        loss = _step(state, heads, corpus, config, clock)
-        _evaluate_when_due(state, heads, corpus, config, seed)
-        if checkpoint is not None and _is_due(state.step, config.trainer.checkpoint_every, config.trainer.steps):
-            checkpoint(state.to_bytes())
-        if report is not None:
-            report(state.step, config.trainer.steps, loss, clock.shots_per_s)
-    held_out = state.held_out_losses if corpus.held_out else None
-    return Trained(state.encoder.eval(), state.train_losses, held_out)
-
-
-class _Clock:
-    """Shots read since this process began to train."""
-
-    def __init__(self) -> None:
-        self.began_s = time.perf_counter()
-        self.n_shots = 0
-
-    @property
-    def shots_per_s(self) -> float:
-        return self.n_shots / max(1e-9, time.perf_counter() - self.began_s)
-
-
-def _begin(corpus: Corpus, config: PretrainingConfig, seed: int, generator: torch.Generator) -> TrainState:
-    encoder = MediaFM.new(config.model, generator)
-    means = corpus_means((t.fused.numpy() for t in corpus.train), config.model.modality_dims)
-    encoder.centring.mean.copy_(torch.from_numpy(means))
-    return TrainState(
-        identity={"configuration": config.to_json(), "seed": seed, "corpus": corpus.described},
-        encoder=encoder.train(),
-        optimisers=optimisers(encoder, config.trainer),
-        generator=generator,
+    else:
+        means = centring_of(corpus, split.train, config.model) if means is None else means
+        _centre(state, means)
+    peers = peers or Peers()
+    peers.require_same("saved state", (state.identity, state.step, generator.get_state().tolist()))
+    setting = Setting(
+        config=spread(config, peers.size), reader=Reader(corpus, config.model), split=split, seed=seed, peers=peers
+    )
+    saver = Saver(checkpoint if peers.is_first else None, None if resume is None else state.step)
+    _go_on(state, setting, saver, report if peers.is_first else None)
+    return Trained(
+        kept_encoder(state), kept_step(state), state.train_losses, state.held_out_losses if split.held_out else None
     )
 
 
-def _is_due(step: int, every: int, last: int) -> bool:
-    return step % every == 0 or step == last
+def _fresh(corpus: Corpus, config: PretrainingConfig, seed: int, generator: torch.Generator) -> TrainState:
+    """A training before its first step."""
+    encoder = MediaFM.new(config.model, generator).train()
+    heads = ObjectiveHeads.new(config, generator)
+    described = [list(title) for title in corpus.described]
+    is_judged = config.trainer.patience > 0
+    return TrainState(
+        identity={"configuration": config.to_json(), "seed": seed, "corpus": described},
+        encoder=encoder,
+        heads=heads,
+        optimisers=optimisers(encoder, heads, config.trainer),
+        generator=generator,
+        average=frozen_copy(encoder) if config.trainer.average_decay > 0 else None,
+        best=frozen_copy(encoder) if is_judged else None,
+    )
 
 
-def _step(state: TrainState, heads: ObjectiveHeads, corpus: Corpus, config: PretrainingConfig, clock: _Clock) -> float:
-    """One step of both optimisers; returns the MSM loss."""
-    pieces = draw_pieces(corpus.train, state.pending, config.model.window, config.trainer, state.generator)
-    questions = ask(pieces, config, state.generator)
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
-        torch.manual_seed(int(torch.randint(2**62, (), generator=state.generator)))
-        loss = _backward(state, heads, questions, config)
-    norm = torch.nn.utils.clip_grad_norm_(state.encoder.parameters(), config.trainer.clip)
-    if not (torch.isfinite(norm) and math.isfinite(loss)):
-        _diverged(state.step + 1, loss)
-    state.optimisers.set_rates(config.trainer, state.step)
+def _centre(state: TrainState, means: NDArray[np.float32]) -> None:
+    for encoder in (state.encoder, state.average, state.best):
+        if encoder is not None:
+            encoder.centring.mean.copy_(torch.from_numpy(means))
+
+
+def _go_on(state: TrainState, setting: Setting, saver: Saver, report: Report | None) -> None:
+    """Take steps until the training is finished."""
+    clock, watch = Clock(), Watch(state.train_losses)
+    trainer = setting.config.trainer
+    while not is_finished(state, trainer):
+        progress = _step(state, setting, saver, clock)
+        held_out = _evaluate_when_due(state, setting, saver)
+        saver.require_learning(state.step, watch, progress.msm)
+        if is_finished(state, trainer) or state.step % trainer.checkpoint_every == 0:
+            saver.save(state)
+        if report is not None:
+            report(progress._replace(held_out=held_out))
+
+
+def _step(state: TrainState, setting: Setting, saver: Saver, clock: Clock) -> Progress:
+    """Move the weights once."""
+    trainer = setting.config.trainer
+    found = gather_gradients(state, setting)
+    saver.require_finite(state.step + 1, {f"the loss {n}": v for n, v in found.parts.items()})
+    saver.require_finite(state.step + 1, {"the gradient's norm": found.grad_norm})
+    rates = state.optimisers.set_rates(trainer, state.step)
     state.optimisers.step()
     state.step += 1
-    state.train_losses.append(loss)
-    clock.n_shots += sum(len(p.fused) for p in pieces)
-    return loss
-
-
-def _diverged(step: int, loss: float) -> None:
-    raise TrainingError(
-        f"pre-training, step {step}",
-        found=f"a loss of {loss} or a gradient that is not finite",
-        expected="finite numbers",
-        next_step="Lower muon_rate and adamw_rate, or lengthen warm_up_steps.",
+    state.train_losses.append(found.parts["msm"])
+    if state.average is not None:
+        move_average(state.average, state.encoder, trainer.average_decay, state.step)
+    clock.count(found.n_shots)
+    return Progress(
+        step=state.step,
+        steps=trainer.steps,
+        msm=found.parts["msm"],
+        parts=found.parts,
+        shots_per_s=clock.shots_per_s,
+        left_s=clock.left_s(trainer.steps - state.step),
+        rates=rates,
+        grad_norm=found.grad_norm,
+        held_out=None,
     )
 
 
-def _backward(
-    state: TrainState, heads: ObjectiveHeads, questions: Sequence[Question], config: PretrainingConfig
-) -> float:
-    """Gather gradients over all batches; returns the mean MSM loss."""
-    counts = count(questions)
-    msm = 0.0
-    for question in questions:
-        part = losses(state.encoder, heads, question, counts, config)
-        part.total.backward()
-        msm += float(part.msm)
-    return msm
-
-
-def _evaluate_when_due(
-    state: TrainState, heads: ObjectiveHeads, corpus: Corpus, config: PretrainingConfig, seed: int
-) -> None:
-    """Note the MSM loss on the held-out titles, always with the same masks."""
-    if not corpus.held_out or not _is_due(state.step, config.trainer.evaluate_every, config.trainer.steps):
-        return
-    questions = ask(whole_pieces(corpus.held_out, config.model), config, torch.Generator().manual_seed(seed))
-    counts = count(questions)
-    state.encoder.eval()
-    with torch.no_grad():
-        parts = [float(losses(state.encoder, heads, question, counts, config).msm) for question in questions]
-    state.encoder.train()
-    state.held_out_losses.append((state.step, sum(parts)))
+def _evaluate_when_due(state: TrainState, setting: Setting, saver: Saver) -> float | None:
+    """Note the MSM loss on the held-out titles, and keep the weights where it is the lowest."""
+    trainer = setting.config.trainer
+    is_due = state.step % trainer.evaluate_every == 0 or state.step == trainer.steps
+    if not setting.split.held_out or not is_due:
+        return None
+    asked = held_out_questions(setting.reader, setting.split.held_out, setting.config, setting.seed)
+    loss = held_out_loss(state.judged, state.heads, asked, setting.config, setting.peers)
+    saver.require_finite(state.step, {"the held-out loss": loss})
+    state.held_out_losses.append((state.step, loss))
+    keep_if_best(state)
+    return loss
