@@ -1,0 +1,52 @@
+"""Scenes of a piece, as far as its own shots tell: what Masking.SCENES hides whole.
+
+Shape letters: S shots, F fused.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mediafm_core.model.centring import Centring, corpus_means
+
+_REACH = 4  # shots on either side of a gap that are compared, and gaps within which only the deepest dip counts
+
+
+def scenes(fused: Tensor, modality_dims: Sequence[int]) -> Tensor:
+    """Number the scenes of a piece. The rule is fixed; nothing is learnt or drawn.
+
+    Each gap between two shots has a likeness: the cosine of the mean of the four shots before it and the mean of the
+    four after it, centred by the piece's own mean. A change of scene is a gap whose likeness is below the mean of the
+    piece's gaps, and the lowest of the gaps within four on either side; equal ones all count.
+
+    Args:
+        fused: (S, F) shots as they are stored.
+        modality_dims: widths of the three blocks.
+
+    Returns:
+        (S,) int64, from 0, rising by 1 at each change.
+    """
+    likeness = _likeness(_centred(fused, modality_dims))  # (S - 1,)
+    scene = torch.zeros(len(fused), dtype=torch.long)
+    if len(likeness):
+        lowest = -F.max_pool1d(-likeness[None], 2 * _REACH + 1, stride=1, padding=_REACH)[0]
+        scene[1:] = ((likeness == lowest) & (likeness < likeness.mean())).cumsum(0)
+    return scene
+
+
+def _centred(fused: Tensor, modality_dims: Sequence[int]) -> Tensor:
+    video, audio, text = modality_dims
+    centring = Centring((video, audio, text))
+    centring.mean.copy_(torch.from_numpy(corpus_means([fused.numpy()], modality_dims)))
+    return centring(fused).shots
+
+
+def _likeness(shots: Tensor) -> Tensor:
+    """(S - 1,) for each gap, the cosine of what stands before it and what stands after it."""
+    gap = torch.arange(1, len(shots))
+    total = F.pad(shots, (0, 0, 1, 0)).cumsum(0)  # (S + 1, F)
+    before = total[gap] - total[(gap - _REACH).clamp(min=0)]
+    after = total[(gap + _REACH).clamp(max=len(shots))] - total[gap]
+    return F.cosine_similarity(before, after, dim=-1)
