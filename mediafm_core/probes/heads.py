@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mediafm_core.errors import DimensionError, EncoderMismatchError
 from mediafm_core.model.container import pack, unpack
-from mediafm_core.probes.features import READS, Features, Origin, TitleShots, read_clips
+from mediafm_core.probes.features import Features, Origin, TitleShots
 from mediafm_core.probes.labels import LabelSet, OutOfFold
+from mediafm_core.probes.reads import READS, read_clips
 from mediafm_core.probes.tasks import Task, task_named
 
 FORMAT = 1

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.probes.features import Features, Read, TitleShots, read_label_set
+from mediafm_core.probes.features import Features, TitleShots
 from mediafm_core.probes.fitting import GRIDS, Linear, Standardised, fit_path, standardise
 from mediafm_core.probes.folds import INNER, splits
 from mediafm_core.probes.heads import Head, Probe, score
 from mediafm_core.probes.labels import LabelSet, OutOfFold
 from mediafm_core.probes.metrics import measure
+from mediafm_core.probes.reads import Read, read_label_set
 from mediafm_core.probes.tasks import HeadKind, TaskKind
 
 _N_INNER_FOLDS = 3

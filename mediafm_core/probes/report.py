@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mediafm_core.probes.features import READS, Read, TitleShots, read_label_set
+from mediafm_core.probes.features import TitleShots
 from mediafm_core.probes.heads import Probe
 from mediafm_core.probes.labels import LabelSet, OutOfFold
 from mediafm_core.probes.metrics import bootstrap
 from mediafm_core.probes.probing import out_of_fold
+from mediafm_core.probes.reads import READS, Read, read_label_set
 
 CONTEXTUAL = "contextual"
 

@@ -46,11 +46,11 @@ def make_labels(bench: Bench, step: Step) -> Draft:
 
 def make_head(bench: Bench, step: Step) -> Draft:
     """The head of one task on one encoder, with its scores of the titles held out."""
-    from mediafm_core.probes.features import CONTEXTUAL_READS
     from mediafm_core.probes.labels import LabelSet
     from mediafm_core.probes.metrics import measure
     from mediafm_core.probes.probing import fit_probe
     from mediafm_core.probes.reading import read_labels
+    from mediafm_core.probes.reads import CONTEXTUAL_READS
     from mediafm_core.probes.tasks import task_named
 
     task = task_named(step.axes["task"])

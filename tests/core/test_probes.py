@@ -9,13 +9,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from mediafm_core.errors import ArtifactError, DimensionError, EncoderMismatchError, LabelsError
 from mediafm_core.probes import fitting
-from mediafm_core.probes.features import CONTEXTUAL_READS, READS, Features, Origin, TitleShots, read_label_set
+from mediafm_core.probes.features import Features, Origin, TitleShots
 from mediafm_core.probes.fitting import fit_path, standardise
 from mediafm_core.probes.gate import Verdict, gate
 from mediafm_core.probes.heads import Probe, predict, score
 from mediafm_core.probes.labels import LabelSet, OutOfFold, label_set
 from mediafm_core.probes.metrics import measure
 from mediafm_core.probes.probing import fit_probe, out_of_fold
+from mediafm_core.probes.reads import CONTEXTUAL_READS, READS, read_label_set
 from mediafm_core.probes.report import BASELINES, CONTEXTUAL, report_rows
 from mediafm_core.probes.tasks import TASKS, HeadKind, Metric, TaskKind
 
@@ -272,6 +273,6 @@ def test_labels_and_folds_and_metrics_and_the_gate_load_no_torch() -> None:
     import subprocess
     import sys
 
-    rooms = ", ".join(f"mediafm_core.probes.{n}" for n in ("reading", "folds", "metrics", "features", "gate", "tasks"))
+    rooms = ", ".join(f"mediafm_core.probes.{n}" for n in ("reading", "folds", "metrics", "reads", "gate", "tasks"))
     check = f"import sys, {rooms}; sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0  # noqa: S603

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediafm_core.errors import DimensionError, LabelsError, SpanError
-from mediafm_core.probes.features import READS, Origin, TitleShots, read_clips, read_label_set
+from mediafm_core.probes.features import Origin, TitleShots
 from mediafm_core.probes.labels import label_set
+from mediafm_core.probes.parts import N_SLOTS, WIDTHS
+from mediafm_core.probes.reads import READS, read_clips, read_label_set
 from mediafm_core.probes.tasks import TASKS
 
 ORIGIN = Origin("v1", "tiny")
@@ -26,17 +28,21 @@ def title(name: str = "alpha", n_shots: int = 40, origin: Origin = ORIGIN, seed:
 def by_loop(shots: TitleShots, start: float, end: float) -> dict[str, np.ndarray]:
     shared = np.array([max(0, min(end, e) - max(start, s)) for s, e in zip(shots.start_s, shots.end_s, strict=True)])
     inside = np.flatnonzero(shared > 0)
-    clip = (shots.vectors * shared[:, None]).sum(axis=0) / shared.sum()
-    before, after = shots.vectors[max(0, inside[0] - 12) : inside[0]], shots.vectors[inside[-1] + 1 : inside[-1] + 13]
-    near = np.concatenate([before, after])
-    return {
-        "clip": clip,
-        "before": before.mean(axis=0) if len(before) else clip,
-        "after": after.mean(axis=0) if len(after) else clip,
-        "neighbours": near.mean(axis=0) if len(near) else clip,
-        "title mean": shots.vectors.mean(axis=0),
-        "title vector": shots.vectors[0] * 2,
-    }
+    clip, mean = (shots.vectors * shared[:, None]).sum(axis=0) / shared.sum(), shots.vectors.mean(axis=0)
+    found, cosines = {"clip": clip, "title mean": mean, "title vector": shots.vectors[0] * 2}, []
+    for k in WIDTHS:
+        before, after = shots.vectors[max(0, inside[0] - k) : inside[0]], shots.vectors[inside[-1] + 1 :][:k]
+        near = np.concatenate([before, after])
+        sides = {f"{k} before": before, f"{k} after": after, f"within {k}": near}
+        found |= {name: side.mean(axis=0) if len(side) else clip for name, side in sides.items()}
+        own, left, right = (v - mean for v in (clip, found[f"{k} before"], found[f"{k} after"]))
+        cosines += [cosine(own, left), cosine(own, right), cosine(left, right)]
+    slots = [inside[int((i + 0.5) * len(inside) / N_SLOTS)] for i in range(N_SLOTS)]
+    return found | {"cosines": np.array(cosines), "slots": shots.vectors[slots].ravel()}
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / max(float(np.linalg.norm(a) * np.linalg.norm(b)), 1e-9))
 
 
 @given(st.integers(1, 60), st.floats(0, 0.98), st.floats(0.001, 1))
