@@ -1,8 +1,8 @@
 """Embedding in context: what each shot is, read within the whole of its title.
 
-Stored is the last hidden state alone; the prediction of a shot is a linear map of it and would add nothing.
+The encoder's configuration says how a title is read (by windows or whole, in which precision) and what is kept of it.
 
-Shape letters: S shots, F fused, M metadata, H hidden.
+Shape letters: S shots, F fused, M metadata, H hidden, D = `ModelConfig.dims`.
 """
 
 from collections.abc import Iterator
@@ -13,17 +13,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mediafm_core.contextual.precision import in_precision
 from mediafm_core.errors import DimensionError
+from mediafm_core.model.config import ModelConfig, Reading
 from mediafm_core.model.encoder import Encoded, MediaFM
-from mediafm_core.sequence.batches import Piece, collate, piece
+from mediafm_core.sequence.batches import Piece, piece
 from mediafm_core.sequence.titles import TitleArrays, as_tensors
-from mediafm_core.sequence.windows import stitch, windows
+from mediafm_core.sequence.windows import Window, stitch, windows
 
 
 class Contextual(NamedTuple):
     """A title in context. Vectors are not scaled; compare them by cosine, and only with the same encoder's."""
 
-    shots: NDArray[np.float32]  # (S, H)
+    shots: NDArray[np.float32]  # (S, D)
     title: NDArray[np.float32]  # (H,), the windows' [CLS] weighted by shots
 
 
@@ -33,12 +35,12 @@ def embed_title(
     metadata: NDArray[np.float32] | None,
     *,
     title: str = "unnamed",
-    windows_at_once: int = 4,
+    windows_at_once: int = 1,
 ) -> Contextual:
     """Embed one title of any length.
 
     Args:
-        encoder: on the CPU; its mode is left as it was.
+        encoder: on the CPU; its mode and its weights are left as they were.
         fused: (S, F) float32 fused embeddings, one row for each shot; an absent modality is an all-zero block.
         metadata: (M,) float32 embedding of synopsis and tags; None where there is none.
         title: its id, for messages.
@@ -47,30 +49,40 @@ def embed_title(
     Raises:
         DimensionError: an array does not fit the encoder, is empty, or holds a value that is not finite.
     """
-    tensors = as_tensors(TitleArrays(title, fused, metadata), encoder.config.fused_dims, encoder.config.metadata_dims)
-    spans = windows(len(tensors.fused), encoder.config.window, encoder.config.stride)
+    config = encoder.config
+    tensors = as_tensors(TitleArrays(title, fused, metadata), config.fused_dims, config.metadata_dims)
+    spans = spans_read(config, len(tensors.fused))
     pieces = [piece(tensors.fused, tensors.metadata, span) for span in spans]
-    with _reading(encoder):
-        read = [_read(encoder, pieces[i : i + windows_at_once]) for i in range(0, len(pieces), windows_at_once)]
-    shots = [row.numpy() for encoded in read for row in encoded.shots]
-    cls = [row.numpy() for encoded in read for row in encoded.cls]
+    with _reading(in_precision(encoder)) as reader:
+        read = [_read(reader, pieces[i : i + windows_at_once]) for i in range(0, len(pieces), windows_at_once)]
+    shots = [row.float().numpy() for encoded in read for row in encoded.shots]
+    cls = [row.float().numpy() for encoded in read for row in encoded.cls]
     return _finite(title, Contextual(*stitch(spans, shots, cls)))
 
 
+def spans_read(config: ModelConfig, n_shots: int) -> list[Window]:
+    """The runs of a title's shots that are each read at once."""
+    if config.reading is Reading.WHOLE:
+        return [Window(0, n_shots)]
+    return windows(n_shots, config.window, config.stride)
+
+
 @contextmanager
-def _reading(encoder: MediaFM) -> Iterator[None]:
+def _reading(encoder: MediaFM) -> Iterator[MediaFM]:
     """Without gradients and without dropout."""
     was_training = encoder.training
     encoder.eval()
     try:
         with torch.inference_mode():
-            yield
+            yield encoder
     finally:
         encoder.train(was_training)
 
 
 def _read(encoder: MediaFM, pieces: list[Piece]) -> Encoded:
-    return encoder.encode(*collate(pieces))
+    """Windows of one title: all are equally long, so there is no padding to be told apart."""
+    fused, metadata, fraction = (torch.stack(parts) for parts in zip(*pieces, strict=True))
+    return encoder.read(fused, None, fraction, metadata)
 
 
 def _finite(title: str, contextual: Contextual) -> Contextual:

@@ -3,11 +3,12 @@
 Shape letters: B titles, T tokens, H hidden, N attention heads, D = H / N.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mediafm_core.model.config import ModelConfig
-from mediafm_core.model.positions import rotate
+from mediafm_core.model.positions import Turns, rotate
 
 
 class Block(nn.Module):
@@ -25,25 +26,42 @@ class Block(nn.Module):
         self.mlp_out = nn.Linear(inner, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, readable: Tensor, angles: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, readable: Tensor | None, turns: Turns | None) -> Tensor:
         """One step.
 
         Args:
             x: (B, T, H).
-            readable: (B, 1, 1, T) bool; false where a token is padding, which nobody reads.
-            angles: (T, D / 2) rotary angles, or None.
+            readable: (B, 1, 1, T) bool; false where a token is padding, which nobody reads. None where nothing is.
+            turns: rotary angles of the T tokens, or None.
 
         Returns:
             (B, T, H).
         """
-        x = x + self.dropout(self._attend(self.attention_norm(x), readable, angles))
+        x = x + self.dropout(self._attend(self.attention_norm(x), readable, turns))
         return x + self.dropout(self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x)))))
 
-    def _attend(self, x: Tensor, readable: Tensor, angles: Tensor | None) -> Tensor:
+    def _attend(self, x: Tensor, readable: Tensor | None, turns: Turns | None) -> Tensor:
         B, T, H = x.shape
-        qkv = self.qkv(x).view(B, T, 3, self.heads, H // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, N, T, D) each
-        if angles is not None:
-            q, k = rotate(q, angles), rotate(k, angles)
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=readable)  # (B, N, T, D)
+        qk, v = self.qkv(x).view(B, T, 3 * self.heads, H // self.heads).split([2 * self.heads, self.heads], dim=2)
+        q, k = (qk if turns is None else rotate(qk, turns)).chunk(2, dim=2)  # (B, T, N, D) each
+        read = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), readable)  # (B, N, T, D)
         return self.attention_out(read.transpose(1, 2).reshape(B, T, H))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, readable: Tensor | None) -> Tensor:
+    """What each token reads: (B, N, T, D) queries, keys and values to (B, N, T, D).
+
+    torch's fused attention, which never holds all weights at once; but where bfloat16 gradients are to be taken on a
+    CPU, its backward pass takes twice the time of the plain products (docs/experiments.md). No other device than the
+    CPU was tried.
+    """
+    if q.requires_grad and q.dtype is torch.bfloat16 and q.device.type == "cpu":
+        return _attend_by_products(q, k, v, readable)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=readable)
+
+
+def _attend_by_products(q: Tensor, k: Tensor, v: Tensor, readable: Tensor | None) -> Tensor:
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, N, T, T)
+    if readable is not None:
+        scores = scores.masked_fill(~readable, float("-inf"))  # [CLS] is always readable: no row is without a number
+    return scores.softmax(-1) @ v

@@ -3,7 +3,6 @@
 Shape letters: B titles, S shots, T = 2 + S tokens, H hidden, F fused, M metadata.
 """
 
-import math
 from typing import NamedTuple, Self
 
 import torch
@@ -12,11 +11,10 @@ from torch import Tensor, nn
 from mediafm_core.errors import DimensionError
 from mediafm_core.model.block import Block
 from mediafm_core.model.centring import Centring
-from mediafm_core.model.config import ModelConfig, Positions
-from mediafm_core.model.positions import N_FRACTION_FEATURES, fraction_features, rotary_angles
-
-_INITIAL_SPREAD = 0.02  # BERT's, arXiv 1810.04805
-_CONTENT_SPREAD = 1.0  # a shot, a row of unit length, becomes a token whose coordinates vary by 1
+from mediafm_core.model.config import Missing, ModelConfig, Positions, Readout
+from mediafm_core.model.fresh import initialise
+from mediafm_core.model.positions import N_FRACTION_FEATURES, Turns, fraction_features, rotary_turns
+from mediafm_core.model.stem import Stem
 
 
 class Encoded(NamedTuple):
@@ -46,6 +44,10 @@ class MediaFM(nn.Module):
         self.cls = nn.Parameter(torch.empty(config.hidden))
         self.mask = nn.Parameter(torch.empty(config.hidden))
         self.no_metadata = nn.Parameter(torch.empty(config.hidden))
+        if config.missing is Missing.LEARNED:
+            self.absent = nn.Parameter(torch.empty(len(config.modality_dims), config.hidden))
+        if config.stem:
+            self.stem = Stem(config.stem, config.hidden)
         if config.positions is Positions.LEARNED:
             self.place = nn.Parameter(torch.empty(config.window, config.hidden))
         else:
@@ -63,24 +65,31 @@ class MediaFM(nn.Module):
         encoder.centring.mean.zero_()
         with torch.no_grad():
             for name, parameter in encoder.named_parameters():
-                _initialise(name, parameter, config.layers, generator)
+                initialise(name, parameter, config, generator)
         return encoder
 
     def forward(
-        self, fused: Tensor, real: Tensor, fraction: Tensor, metadata: Tensor, masked: Tensor | None = None
+        self, fused: Tensor, real: Tensor | None, fraction: Tensor, metadata: Tensor, masked: Tensor | None = None
     ) -> Output:
         """Read titles and predict their shots; the arguments are those of `encode`."""
         encoded = self.encode(fused, real, fraction, metadata, masked)
         return Output(encoded.shots, encoded.cls, self.output_proj(encoded.shots))
 
+    def read(self, fused: Tensor, real: Tensor | None, fraction: Tensor, metadata: Tensor) -> Encoded:
+        """Read titles for what is kept of them; as `encode`, but a shot is what `ModelConfig.readout` says."""
+        encoded = self.encode(fused, real, fraction, metadata)
+        is_projected = self.config.readout is Readout.PROJECTED
+        return encoded._replace(shots=self.output_proj(encoded.shots)) if is_projected else encoded
+
     def encode(
-        self, fused: Tensor, real: Tensor, fraction: Tensor, metadata: Tensor, masked: Tensor | None = None
+        self, fused: Tensor, real: Tensor | None, fraction: Tensor, metadata: Tensor, masked: Tensor | None = None
     ) -> Encoded:
         """Read titles.
 
         Args:
             fused: (B, S, F) float32 fused embeddings as they are stored; an absent modality is an all-zero block.
-            real: (B, S) bool; false where a row is padding. What stands in padding changes nothing.
+            real: (B, S) bool; false where a row is padding. What stands in padding changes nothing. None where no row
+                is: that is faster, and differs from a mask of all true in rounding.
             fraction: (B, S) float32, where in the whole title a shot stands, in [0, 1]; unused by learned positions.
             metadata: (B, M) float32; an all-zero row is a title without metadata.
             masked: (B, S) bool, shots that are hidden behind [MASK]; None hides none.
@@ -89,31 +98,41 @@ class MediaFM(nn.Module):
             DimensionError: a width is not the configured one, or there are more shots than learned positions.
         """
         self._check(fused, metadata)
-        shots = self.input_proj(self.centring(fused.masked_fill(~real[..., None], 0.0)).shots)  # (B, S, H)
-        if masked is not None:
-            shots = torch.where(masked[..., None], self.mask, shots)
+        shots = self._placed(self._contents(fused, real, masked), fraction)  # (B, S, H)
         B, S, H = shots.shape
-        x = torch.cat([self.cls.expand(B, 1, H), self._global(metadata), self._placed(shots, fraction)], dim=1)
-        readable = torch.cat([real.new_ones(B, 2), real], dim=1)[:, None, None]  # (B, 1, 1, T)
-        angles = self._angles(S, x)
+        x = torch.cat([self.cls.expand(B, 1, H), self._global(metadata), shots], dim=1)  # (B, T, H)
+        readable = None if real is None else torch.cat([real.new_ones(B, 2), real], dim=1)[:, None, None]
+        turns = self._turns(S, x)
         for block in self.blocks:
-            x = block(x, readable, angles)  # (B, T, H)
+            x = block(x, readable, turns)  # (B, T, H)
         x = self.norm(x)
         return Encoded(x[:, 2:], x[:, 0])
 
+    def _contents(self, fused: Tensor, real: Tensor | None, masked: Tensor | None) -> Tensor:
+        """(B, S, H) what each shot is, or [MASK], with the means around it where there is a stem."""
+        centred = self.centring(fused if real is None else fused.masked_fill(~real[..., None], 0.0))
+        shots = self.input_proj(centred.shots.to(self.cls.dtype))
+        if self.config.missing is Missing.LEARNED:
+            shots = shots + (~centred.present).to(shots.dtype) @ self.absent
+        if masked is not None:
+            shots = torch.where(masked[..., None], self.mask, shots)
+        if self.config.stem:
+            shots = shots + self.stem(shots, _visible(shots, real, masked))
+        return shots
+
     def _global(self, metadata: Tensor) -> Tensor:
         known = (metadata != 0).any(-1, keepdim=True)  # (B, 1)
-        return torch.where(known, self.global_proj(metadata), self.no_metadata)[:, None]  # (B, 1, H)
+        return torch.where(known, self.global_proj(metadata.to(self.cls.dtype)), self.no_metadata)[:, None]  # (B, 1, H)
 
     def _placed(self, shots: Tensor, fraction: Tensor) -> Tensor:
         if self.config.positions is Positions.LEARNED:
             return shots + self.place[: shots.shape[1]]
-        return shots + self.fraction_proj(fraction_features(fraction))
+        return shots + self.fraction_proj(fraction_features(fraction).to(self.cls.dtype))
 
-    def _angles(self, n_shots: int, like: Tensor) -> Tensor | None:
+    def _turns(self, n_shots: int, like: Tensor) -> Turns | None:
         if self.config.positions is Positions.LEARNED:
             return None
-        return rotary_angles(n_shots, self.config.head_dims, like)
+        return rotary_turns(n_shots, self.config.head_dims, like)
 
     def _check(self, fused: Tensor, metadata: Tensor) -> None:
         c = self.config
@@ -133,18 +152,7 @@ class MediaFM(nn.Module):
             )
 
 
-def _initialise(name: str, parameter: Tensor, layers: int, generator: torch.Generator) -> None:
-    """Normal weights, unit norms, zero biases; what a block adds starts smaller the more blocks there are.
-
-    A shot comes as a row of unit length. With the usual spread its content would be a third of what the sines of its
-    place add, and an encoder of few titles would tell shots by their places; see docs/adr/0005.
-    """
-    if name.endswith("norm.weight"):
-        parameter.fill_(1.0)
-    elif name.endswith("bias"):
-        parameter.zero_()
-    else:
-        is_added = name.endswith(("attention_out.weight", "mlp_out.weight"))
-        is_content = name in ("input_proj.weight", "mask")
-        spread = _INITIAL_SPREAD / math.sqrt(2 * layers) if is_added else _INITIAL_SPREAD
-        parameter.normal_(0.0, _CONTENT_SPREAD if is_content else spread, generator=generator)
+def _visible(shots: Tensor, real: Tensor | None, masked: Tensor | None) -> Tensor:
+    """(B, S) bool, false for padding and for masked shots."""
+    visible = shots.new_ones(shots.shape[:2], dtype=torch.bool) if real is None else real
+    return visible if masked is None else visible & ~masked
