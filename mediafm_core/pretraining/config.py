@@ -1,7 +1,7 @@
 """How an encoder is trained, as checked values that turn into JSON and back. Free of torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -69,6 +69,12 @@ class ObjectiveConfig:
         _require(self.temperature > 0.0, "temperature", self.temperature, "more than 0")
         sound = len(self.horizons) > 0 and all(k >= 1 for k in self.horizons)
         _require(sound, "horizons", self.horizons, "numbers of shots, each at least 1")
+
+    @property
+    def msm_alone(self) -> Self:
+        """The same masks and distance and nothing else asked, hidden or denoised: losses by it can be compared."""
+        weights = {f.name: 0.0 for f in fields(self) if f.name.endswith("_weight")}
+        return replace(self, **weights, modality_share=0.0, target=Target.SHOT)
 
 
 class Optimiser(StrEnum):

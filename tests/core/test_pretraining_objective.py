@@ -247,6 +247,25 @@ def test_options_that_are_off_draw_nothing() -> None:
     assert torch.equal(generators[0].get_state(), generators[1].get_state())
 
 
+def test_msm_alone_keeps_the_masks_and_hides_and_asks_nothing_else() -> None:
+    objective = replace(ALL_ON, target=Target.DENOISED)
+    plain, posts = (ask(pieces(), config(o), torch.Generator().manual_seed(0)) for o in (objective.msm_alone, only()))
+    assert all(torch.equal(q.masked, p.masked) for q, p in zip(plain, posts, strict=True))
+    assert all(torch.equal(q.batch.fused, q.fused) and torch.equal(q.batch.metadata, q.metadata) for q in plain)
+    step = Step(config(objective.msm_alone), pieces())
+    assert list(step.answers[0].parts) == ["msm"]
+    assert step.total == Step(config(only()), pieces()).total
+
+
+@pytest.mark.parametrize("objective", [ALL_ON, replace(ALL_ON, target=Target.DENOISED, distance=Distance.FUSED)])
+def test_in_bfloat16_the_encoder_is_rounded_and_the_losses_are_not(objective: ObjectiveConfig) -> None:
+    exact = Step(config(objective), pieces())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = Step(config(objective), pieces())
+    assert all(p.dtype is torch.float32 for a in rounded.answers for p in a.parts.values())
+    assert rounded.total == pytest.approx(float(exact.total), rel=0.02)
+
+
 def test_heads_exist_for_what_is_asked_alone_and_all_learn() -> None:
     assert not list(ObjectiveHeads.new(config(ObjectiveConfig()), torch.Generator()).parameters())
     step = Step(config(ALL_ON), pieces())

@@ -123,6 +123,18 @@ def test_a_denoised_shot_has_the_length_of_the_shot_itself() -> None:
     torch.testing.assert_close(denoised.norm(dim=-1), itself.norm(dim=-1))
 
 
+def test_targets_and_scores_are_never_rounded_to_bfloat16() -> None:
+    fused, every, piece = shots(1, 12), torch.ones(1, 12, dtype=torch.bool), torch.zeros(12, dtype=torch.long)
+
+    def score() -> tuple[torch.Tensor, torch.Tensor]:
+        target = targets(Centring(DIMS), fused, every, every, Target.DENOISED)
+        return target.shots, contrast(fused[0], target, piece, DIMS, Distance.MODALITY, 0.1)
+
+    exact = score()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(exact, score(), strict=True))
+
+
 def test_denoising_brings_noisy_shots_of_one_scene_nearer_to_what_they_share() -> None:
     truth = F.normalize(torch.randn(18, generator=torch.Generator().manual_seed(0)), dim=-1)
     fused = truth + 0.3 * torch.randn(1, 40, 18, generator=torch.Generator().manual_seed(1))

@@ -35,7 +35,8 @@ def contrast(
     """
     there = target.present.any(-1)  # (N,)
     predicted, piece = predicted[there], piece[there]
-    scores = _scores(predicted, Centred(target.shots[there], target.present[there]), modality_dims, kind)
+    with torch.autocast(predicted.device.type, enabled=False):  # a score is a loss's number: never in bfloat16
+        scores = _scores(predicted, Centred(target.shots[there], target.present[there]), modality_dims, kind)
     scores = (scores / temperature).masked_fill(piece[:, None] != piece, -torch.inf)  # (N, N)
     return F.cross_entropy(scores, torch.arange(len(scores), device=scores.device), reduction="sum")
 

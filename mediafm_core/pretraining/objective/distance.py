@@ -28,8 +28,7 @@ def distances(prediction: Tensor, target: Centred, modality_dims: Sequence[int],
     has_any = target.present.any(-1)  # (...,)
     if kind is Distance.FUSED:
         return (1 - F.cosine_similarity(prediction, target.shots, dim=-1)) * has_any
-    apart = block_distances(prediction, target, modality_dims)
-    return apart.sum(-1) / target.present.sum(-1).clamp(min=1)
+    return mean_of_present(block_distances(prediction, target, modality_dims), target.present)
 
 
 def block_distances(prediction: Tensor, target: Centred, modality_dims: Sequence[int]) -> Tensor:
@@ -37,3 +36,8 @@ def block_distances(prediction: Tensor, target: Centred, modality_dims: Sequence
     pairs = zip(prediction.split(list(modality_dims), -1), target.shots.split(list(modality_dims), -1), strict=True)
     apart = torch.stack([1 - F.cosine_similarity(p, t, dim=-1) for p, t in pairs], dim=-1)  # (..., 3)
     return apart * target.present
+
+
+def mean_of_present(apart: Tensor, present: Tensor) -> Tensor:
+    """(...,) the mean of `block_distances` over the modalities that a shot has; 0 where it has none."""
+    return apart.sum(-1) / present.sum(-1).clamp(min=1)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mediafm_core.model.centring import Centred
 from mediafm_core.model.encoder import Encoded, MediaFM
-from mediafm_core.pretraining.config import ObjectiveConfig, PretrainingConfig
+from mediafm_core.pretraining.config import Distance, ObjectiveConfig, PretrainingConfig
 from mediafm_core.pretraining.objective.contrast import contrast
-from mediafm_core.pretraining.objective.distance import block_distances, distances
+from mediafm_core.pretraining.objective.distance import block_distances, distances, mean_of_present
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
 from mediafm_core.pretraining.objective.horizons import views
 from mediafm_core.pretraining.objective.questions import Counts, Question
@@ -82,7 +82,7 @@ def mean_over(apart: Tensor, asked: Tensor, n_asked: float) -> Tensor:
 
 
 def _answer(encoder: MediaFM, encoded: Encoded, question: Question, objective: ObjectiveConfig) -> _Answers:
-    """Only states that are asked about are projected: all of them would cost a fifth more for nothing."""
+    """Only states that are asked about are projected; to project all costs more and teaches nothing."""
     asked = question.masked
     if objective.visible_weight > 0:
         asked = asked | question.visible
@@ -95,13 +95,19 @@ def _answer(encoder: MediaFM, encoded: Encoded, question: Question, objective: O
 def _shot_parts(answers: _Answers, question: Question, counts: Counts, config: PretrainingConfig) -> dict[str, Tensor]:
     """The losses that compare a shot's own prediction with the shot."""
     objective, dims = config.objective, config.model.modality_dims
-    apart = distances(answers.predicted, answers.target, dims, objective.distance)  # (N,)
-    parts = {"msm": mean_over(apart, question.masked[answers.asked], counts.masked)}
+    asked, predicted, target = answers
+    asks_blocks = objective.modality_share > 0 and objective.modality_weight > 0
+    is_by_block = objective.distance is Distance.MODALITY
+    blocks = block_distances(predicted, target, dims) if asks_blocks or is_by_block else None  # (N, 3)
+    if blocks is not None and is_by_block:
+        apart = mean_of_present(blocks, target.present)  # (N,), by the cosines that are there already
+    else:
+        apart = distances(predicted, target, dims, objective.distance)
+    parts = {"msm": mean_over(apart, question.masked[asked], counts.masked)}
     if objective.visible_weight > 0:
-        parts["visible"] = mean_over(apart, question.visible[answers.asked], counts.visible)
-    if objective.modality_share > 0 and objective.modality_weight > 0:
-        block_apart = block_distances(answers.predicted, answers.target, dims)  # (N, 3)
-        parts["modality"] = mean_over(block_apart, question.hidden_blocks[answers.asked], counts.hidden_blocks)
+        parts["visible"] = mean_over(apart, question.visible[asked], counts.visible)
+    if blocks is not None and asks_blocks:
+        parts["modality"] = mean_over(blocks, question.hidden_blocks[asked], counts.hidden_blocks)
     return parts
 
 

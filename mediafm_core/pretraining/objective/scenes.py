@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mediafm_core.model.centring import Centring, corpus_means
+from mediafm_core.model.centring import Centring
 
 _REACH = 4  # shots on either side of a gap that are compared, and gaps within which only the deepest dip counts
 
@@ -39,14 +39,15 @@ def scenes(fused: Tensor, modality_dims: Sequence[int]) -> Tensor:
 def _centred(fused: Tensor, modality_dims: Sequence[int]) -> Tensor:
     video, audio, text = modality_dims
     centring = Centring((video, audio, text))
-    centring.mean.copy_(torch.from_numpy(corpus_means([fused.numpy()], modality_dims)))
+    blocks = fused.split(list(modality_dims), -1)
+    n_present = [(block != 0).any(-1).sum().clamp(min=1) for block in blocks]
+    means = [F.normalize(block, dim=-1).sum(0) / n for block, n in zip(blocks, n_present, strict=True)]
+    centring.mean.copy_(torch.cat(means))
     return centring(fused).shots
 
 
 def _likeness(shots: Tensor) -> Tensor:
     """(S - 1,) for each gap, the cosine of what stands before it and what stands after it."""
-    gap = torch.arange(1, len(shots))
-    total = F.pad(shots, (0, 0, 1, 0)).cumsum(0)  # (S + 1, F)
-    before = total[gap] - total[(gap - _REACH).clamp(min=0)]
-    after = total[(gap + _REACH).clamp(max=len(shots))] - total[gap]
-    return F.cosine_similarity(before, after, dim=-1)
+    padded, n_sums = F.pad(shots, (0, 0, _REACH, _REACH)), len(shots) + _REACH
+    sums = torch.stack([padded[i : i + n_sums] for i in range(_REACH)]).sum(0)  # row s: the shots in [s - 4, s)
+    return F.cosine_similarity(sums[1 : len(shots)], sums[1 + _REACH :], dim=-1)

@@ -3,6 +3,8 @@
 Shape letters: B pieces, S shots, F fused, N shots that are asked about, K near shots.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,10 +29,13 @@ def targets(centring: Centring, fused: Tensor, real: Tensor, asked: Tensor, kind
     Returns:
         (N, F) and (N, 3), in the order of `asked`.
     """
-    return centring(fused[asked]) if kind is Target.SHOT else _denoised(centring(fused), centring, real, asked)
+    if kind is Target.SHOT:
+        return centring(fused[asked])
+    with torch.autocast(fused.device.type, enabled=False):  # what is true is not rounded to bfloat16
+        return _denoised(centring(fused), centring.modality_dims, real, asked)
 
 
-def _denoised(shots: Centred, centring: Centring, real: Tensor, asked: Tensor) -> Centred:
+def _denoised(shots: Centred, modality_dims: Sequence[int], real: Tensor, asked: Tensor) -> Centred:
     """Each modality is the mean of the shots within four that have it, weighted by the softmax of their cosines.
 
     The shot itself is one of them. The mean has the length that the shot's own block has: where a modality is absent
@@ -39,7 +44,7 @@ def _denoised(shots: Centred, centring: Centring, real: Tensor, asked: Tensor) -
     own_present = shots.present[asked]  # (N, 3)
     near, is_there = _near(real, asked)  # (N, K)
     blocks = []
-    for i, block in enumerate(shots.shots.split(centring.modality_dims, -1)):
+    for i, block in enumerate(shots.shots.split(list(modality_dims), -1)):
         unit = F.normalize(block, dim=-1).flatten(0, 1)[near]  # (N, K, D)
         likeness = torch.einsum("nkd,nd->nk", unit, unit[:, _REACH]) / _TEMPERATURE
         counts = is_there & shots.present[..., i].flatten()[near]  # (N, K)
