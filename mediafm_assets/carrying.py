@@ -19,7 +19,7 @@ from mediafm_core.errors import MediaFMError
 from mediafm_core.execution import Outcome, Stage, Status, carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.ingest.taking import make_delivery
-from mediafm_core.pretraining.stage import make_corpus, make_encoder
+from mediafm_core.pretraining.stage import forget_training, make_corpus, make_encoder
 from mediafm_core.probes.stage import freeze_training, make_head, make_labels, make_predictions, make_report
 from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.shots.stage import make_shots, make_thumbnails
@@ -38,7 +38,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "metadata_embedding": Stage(make_metadata),
         "fused_embeddings": Stage(make_fused),
         "pretraining_corpus": Stage(make_corpus),
-        "mediafm_encoder": Stage(make_encoder),
+        "mediafm_encoder": Stage(make_encoder, settle=forget_training),
         "contextual_embeddings": Stage(make_contextual),
         "labels": Stage(make_labels),
         "probe_heads": Stage(make_head, settle=freeze_training),
@@ -53,8 +53,15 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
 _DONE = {Status.MADE, Status.KEPT}
 
 
-def materialise(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+def materialise(
+    context: dg.AssetExecutionContext, home: HomeResource, own: Mapping[str, Stage] = MappingProxyType({})
+) -> dg.MaterializeResult:
     """Carry out the run's partitions of its asset; what exists already costs no compute.
+
+    Args:
+        context: of the asset.
+        home: where it is made.
+        own: stages of this run that differ from `STAGES`.
 
     Raises:
         dg.Failure: some partitions could not be made; it names them.
@@ -64,7 +71,7 @@ def materialise(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
         context.partition_keys if context.has_partition_key_range or context.has_partition_key else [UNPARTITIONED]
     )
     with home.held(context.run.run_id):
-        outcomes = list(run_steps(home, [(kind, str(partition)) for partition in partitions]))
+        outcomes = list(run_steps(home, [(kind, str(partition)) for partition in partitions], own))
     if failed := [outcome for outcome in outcomes if outcome.status not in _DONE]:
         for outcome in outcomes:
             if outcome.status in _DONE:
@@ -76,14 +83,21 @@ def materialise(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     return dg.MaterializeResult(metadata=summary_metadata(outcomes) if more else _shown(home, first))
 
 
-def run_steps(home: HomeResource, wanted: Iterable[tuple[str, str]]) -> Iterator[Outcome]:
+def run_steps(
+    home: HomeResource, wanted: Iterable[tuple[str, str]], own: Mapping[str, Stage] = MappingProxyType({})
+) -> Iterator[Outcome]:
     """Carry out (asset, partition) pairs in their order, yielding each outcome as soon as it is known.
+
+    Args:
+        home: where they are made.
+        wanted: the pairs.
+        own: stages of this run that differ from `STAGES`.
 
     Raises:
         dg.Failure: the steps cannot be tried at all.
     """
     try:
-        yield from carry_out(home.open(), wanted, STAGES, REPORTER.get())
+        yield from carry_out(home.open(), wanted, {**STAGES, **own}, REPORTER.get())
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
 

@@ -92,6 +92,19 @@ def contextual_embeddings_match_shots(home: HomeResource) -> dg.AssetCheckResult
 
 
 @dg.asset_check(
+    asset="mediafm_encoder",
+    description="No encoder fails to beat the best baseline clearly, on titles held out of its training.",
+)
+def encoders_have_learnt(home: HomeResource) -> dg.AssetCheckResult:
+    """Encoders that were not judged, or on too few titles, are listed too, and are no fault."""
+    rows = list(_wanted(home.open(), "mediafm_encoder"))
+    told = [(row.key.partition, row.manifest.facts.get("learnt"), row.manifest.facts.get("why")) for row in rows]
+    said = [{"encoder": name, "learnt": learnt, "why": why} for name, learnt, why in told]
+    result = _result([each for each in said if each["learnt"] == "no"], len(rows))
+    return result._replace(metadata={**result.metadata, "encoders": table_metadata(said)})
+
+
+@dg.asset_check(
     asset="probe_report",
     description="Context is worth something: in no encoder's report a task is below the best row without an encoder.",
 )
@@ -122,6 +135,7 @@ def what_is_live_passed_its_gate(home: HomeResource) -> dg.AssetCheckResult:
 
 
 all_checks = [
+    encoders_have_learnt,
     context_is_worth_something,
     what_is_live_passed_its_gate,
     nothing_is_parked,

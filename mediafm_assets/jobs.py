@@ -4,6 +4,7 @@ One op carries out steps of any assets and partitions in the order of the plan, 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -12,9 +13,10 @@ from pydantic import Field
 from mediafm_assets.carrying import event_of, failure, run_steps
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
+from mediafm_assets.training.launching import trained_by
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.errors import DeliveryError, MediaFMError
-from mediafm_core.execution import Outcome, Status, read_state
+from mediafm_core.execution import Outcome, Stage, Status, read_state
 from mediafm_core.ingest.listing import deliveries_in, list_delivery
 from mediafm_core.ingest.taking import take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
@@ -46,6 +48,7 @@ class Training(dg.Config):
     preset: str = Field(default="mediafm", description="Of a new one: mediafm, paper, demo or plain.")
     size: str = Field(default="tiny", description="Of a new one: tiny, base or large.")
     seed: int = Field(default=0, description="Of a new one: of the weights, the masks and the order of the data.")
+    processes: int = Field(default=1, ge=1, description="Processes of this machine that train together.")
 
 
 class Upgrade(dg.Config):
@@ -74,9 +77,9 @@ def landing_names(config: Mapping[str, Any]) -> list[str]:
     return list(config["ops"]["take_deliveries"]["config"]["names"])
 
 
-def training_config(name: str) -> dict[str, Any]:
+def training_config(name: str, processes: int = 1) -> dict[str, Any]:
     """The run configuration with which `train_encoder` trains a declared encoder."""
-    return {"ops": {"train": {"config": {"name": name}}}}
+    return {"ops": {"train": {"config": {"name": name, "processes": processes}}}}
 
 
 @dg.op
@@ -108,7 +111,8 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with home.held(context.run_id):
-        _carry_out(context, home, [("pretraining_corpus", config.name), ("mediafm_encoder", config.name)])
+        wanted = [("pretraining_corpus", config.name), ("mediafm_encoder", config.name)]
+        _carry_out(context, home, wanted, trained_by(context, config.processes))
 
 
 @dg.op
@@ -133,11 +137,16 @@ def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
     return taken.title.id
 
 
-def _carry_out(context: dg.OpExecutionContext, home: HomeResource, wanted: list[tuple[str, str]]) -> None:
+def _carry_out(
+    context: dg.OpExecutionContext,
+    home: HomeResource,
+    wanted: list[tuple[str, str]],
+    own: Mapping[str, Stage] = MappingProxyType({}),
+) -> None:
     sync(context.instance, home.open())
     sweep_now_and_then(home.open())
     failed: list[Outcome] = []
-    for outcome in run_steps(home, wanted):
+    for outcome in run_steps(home, wanted, own):
         if outcome.status in (Status.MADE, Status.KEPT):
             context.log_event(event_of(home, outcome))
         else:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from mediafm_assets.metadata import table_metadata
+from mediafm_assets.metadata import SHOWN_ROWS, table_metadata
 from mediafm_core.execution import Outcome
 from mediafm_core.store.home import Home
 
@@ -51,17 +51,18 @@ def _contact_sheet(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     return {"shots": _picture("an even sample of the shots", "image/jpeg", sheet_bytes.getvalue())}
 
 
-def _loss_curve(_home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
-    """The training loss of an encoder over its steps."""
-    from matplotlib.figure import Figure
+def _training(_home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """The curve of an encoder's training, drawn beside the baselines, and its figures at some steps."""
+    curve = outcome.facts.get("curve")
+    if not curve:
+        return {}  # trained by an earlier version, or the curve was lost
+    from mediafm_core.reports.training import training_picture
 
-    figure = Figure(figsize=(5, 2.4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.plot(range(1, len(outcome.facts["losses"]) + 1), outcome.facts["losses"], linewidth=1)
-    axes.set(xlabel="step", ylabel="Masked Shot Modeling loss", ylim=(0, None))
-    drawn = BytesIO()
-    figure.savefig(drawn, format="svg")
-    return {"loss": _picture("the training loss", "image/svg+xml", drawn.getvalue())}
+    levels = {row["name"]: row["loss"] for row in outcome.facts["baselines"] if row["name"] != "encoder"}
+    drawn = _picture("losses over the steps", "image/svg+xml", training_picture(curve, levels))
+    names = dict.fromkeys(name for row in curve for name in row if name != "wall_s")
+    shown = [curve[-1 - i * len(curve) // SHOWN_ROWS] for i in range(min(SHOWN_ROWS, len(curve)))][::-1]
+    return {"training": drawn, "curve": table_metadata([{name: row.get(name) for name in names} for row in shown])}
 
 
 def _picture(described: str, media_type: str, data: bytes) -> dg.MetadataValue:
@@ -69,5 +70,5 @@ def _picture(described: str, media_type: str, data: bytes) -> dg.MetadataValue:
 
 
 _PREVIEWS: Mapping[str, Preview] = MappingProxyType(
-    {"shots": _rows, "timed_text": _rows, "thumbnails": _contact_sheet, "mediafm_encoder": _loss_curve}
+    {"shots": _rows, "timed_text": _rows, "thumbnails": _contact_sheet, "mediafm_encoder": _training}
 )

@@ -57,6 +57,11 @@ class HomeResource(dg.ConfigurableResource):
         """The ids of runs whose process died while it worked."""
         return [lock.name for lock in sorted(self._locks.glob("[!.]*")) if _is_free(lock)]
 
+    def is_held(self, run_id: str) -> bool:
+        """Whether this run works, as far as another process can tell."""
+        lock = self._locks / run_id
+        return lock.exists() and not _is_free(lock)
+
     def forget(self, run_id: str) -> None:
         """Remove the lock of an abandoned run."""
         (self._locks / run_id).unlink(missing_ok=True)

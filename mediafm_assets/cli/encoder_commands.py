@@ -1,22 +1,36 @@
 """Training encoders, and seeing which there are."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table, records
+from mediafm_core.errors import PlanError
 from mediafm_core.execution import Status, read_state
 from mediafm_core.store.home import Home
 
 app = typer.Typer(help="Train MediaFM encoders and list them.", no_args_is_help=True)
 
 _REPORT_COLUMNS = ("task", "features", "metric", "value", "low", "high", "dims")
-_COLUMNS = ("encoder", "suite", "titles", "shots", "parameters", "steps", "loss", "embedded", "production")
+_COLUMNS = ("encoder", "suite", "titles", "shots", "parameters", "steps", "loss", "learnt", "embedded", "production")
+_TRAINING_FACTS = (
+    "learnt",
+    "why",
+    "n_titles",
+    "n_held_out",
+    "steps",
+    "kept_step",
+    "last_loss",
+    "held_out_loss",
+    "baselines",
+)
+_BASELINE_COLUMNS = ("name", "loss", "n_parameters")
 
 
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(help="A new name, e.g. v2.")],
+    name: Annotated[str, typer.Argument(help="A new name, e.g. v2; or one whose training was cut off, to go on.")],
     preset: Annotated[
         str,
         typer.Option(
@@ -26,29 +40,44 @@ def train(
     size: Annotated[
         str, typer.Option(help="tiny: minutes on a laptop; base: as BERT-base; large: as BERT-large.")
     ] = "tiny",
-    seed: Annotated[int, typer.Option(help="Of the weights, the masks and the order of the data.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of the weights, the masks, the order of the data and what is held out.")
+    ] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes of this machine that train together.")] = 1,
     home: HomeOption = None,
 ) -> None:
     """Train an encoder on everything that is fused now. `mediafm apply` then embeds the catalogue with it.
 
-    Example: mediafm encoder train v2 --preset mediafm --seed 1
+    While it trains, steps, loss, speed and time left are shown, and TensorBoard reads HOME/curves. It is then compared
+    with baselines on titles held out: `mediafm encoder report NAME` shows how it went. A training that was cut off goes
+    on from its last saved state by the same command, in any number of processes.
+
+    Example: mediafm encoder train v2 --preset mediafm --seed 1 --processes 2
     """
-    if not train_encoder(open_home(home), name, preset, seed, size):
+    opened = open_home(home)
+    if not train_encoder(opened, name, preset, seed, size, processes):
         raise typer.Exit(1)
+    facts = _trained(opened, name)
+    console.print(f"learnt: {facts.get('learnt')} ({facts.get('why')})", markup=False)
     console.print("next  mediafm apply")
 
 
-def train_encoder(home: Home, name: str, preset: str, seed: int, size: str = "tiny") -> bool:
-    """Declare an encoder and train it as a run of the job `train_encoder`; whether it was trained."""
+def train_encoder(home: Home, name: str, preset: str, seed: int, size: str = "tiny", processes: int = 1) -> bool:
+    """Declare an encoder and train it as a run of the job `train_encoder`; whether it was trained.
+
+    Raises:
+        PlanError: the name is taken by an encoder that is trained, or declared otherwise.
+    """
     from mediafm_assets.cli.running import run_job
     from mediafm_assets.jobs import train_encoder as job
     from mediafm_assets.jobs import training_config
-    from mediafm_core.pretraining.declaring import declare_encoder
+    from mediafm_core.pretraining.declaring import declare_encoder, is_cut_off
     from mediafm_core.probes.declaring import freeze_delivered
 
-    freeze_delivered(home)
-    declare_encoder(home, name, preset=preset, seed=seed, size=size)
-    outcomes = run_job(home, job, training_config(name), 2, console)
+    if not is_cut_off(home, name, preset=preset, seed=seed, size=size):
+        freeze_delivered(home)
+        declare_encoder(home, name, preset=preset, seed=seed, size=size)
+    outcomes = run_job(home, job, training_config(name, processes), 2, console)
     return bool(outcomes) and all(outcome.status in (Status.MADE, Status.KEPT) for outcome in outcomes)
 
 
@@ -58,29 +87,56 @@ def report(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an encoder reaches on each task, on titles held out, beside baselines that no encoder has read.
+    """Show how an encoder's training went, beside its baselines, and what it reaches on each task.
+
+    A task's figures are on titles held out, beside baselines that no encoder has read; without labels there are none.
 
     Example: mediafm encoder report v1 --json
     """
-    rows = [{column: row[column] for column in _REPORT_COLUMNS} for row in _report_rows(open_home(home), name)]
+    opened = open_home(home)
+    facts = _trained(opened, name)
+    training = {fact: facts.get(fact) for fact in _TRAINING_FACTS}
+    rows = [{column: row[column] for column in _REPORT_COLUMNS} for row in _report_rows(opened, name)]
     if as_json:
-        print_json(rows)
-    else:
-        print_table(f"encoder {name}", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
+        return print_json({"training": training, "tasks": rows})
+    console.print(f"encoder {name}, learnt: {training['learnt']} ({training['why']})", markup=False)
+    measured = [tuple(row[column] for column in _BASELINE_COLUMNS) for row in facts.get("baselines") or ()]
+    if measured:
+        print_table("Masked Shot Modeling on titles held out", _BASELINE_COLUMNS, measured)
+    if rows:
+        print_table("tasks", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
+    return None
+
+
+def _trained(home: Home, name: str) -> Mapping[str, Any]:
+    """The facts of a trained encoder."""
+    from mediafm_core.planning.desired import desired, encoder_steps
+
+    row = home.ledger.artifact(encoder_steps(desired(read_state(home)), name).trained.key)
+    if row is None:
+        raise PlanError(
+            f"encoder {name!r}",
+            found="declared, not trained",
+            expected="a trained encoder",
+            next_step=f"Run `mediafm encoder train {name}` again, as it was declared, or `mediafm apply`.",
+        )
+    return row.manifest.facts
 
 
 def _report_rows(home: Home, name: str) -> list[dict[str, object]]:
-    from mediafm_core.errors import PlanError
+    """Figures of the tasks; none where the home has no labels."""
     from mediafm_core.planning.desired import desired, encoder_steps
     from mediafm_core.store.manifest import read_document
 
     report = encoder_steps(desired(read_state(home)), name).report
-    if report is None or home.ledger.artifact(report.key) is None:
+    if report is None:
+        return []
+    if home.ledger.artifact(report.key) is None:
         raise PlanError(
             f"encoder {name!r}",
-            found="no report" if report else "no labels for any task",
+            found="no report",
             expected="a report on its heads",
-            next_step="Run `mediafm apply`." if report else "Set labels with `mediafm labels set TASK FILE`.",
+            next_step="Run `mediafm apply`.",
         )
     return read_document(home.read(report.key))["rows"]
 
@@ -108,5 +164,6 @@ def _encoder_rows(home: Home) -> list[tuple[object, ...]]:
         n_embedded = sum(1 for step in steps.contextual.values() if step.key in state.committed)
         known = (len(spec.corpus), facts.get("n_shots"), facts.get("n_parameters"), facts.get("steps"))
         done = f"{n_embedded}/{len(state.titles)}"
-        rows.append((spec.name, spec.suite, *known, facts.get("last_loss"), done, spec.name == state.production))
+        judged = (facts.get("last_loss"), facts.get("learnt"))
+        rows.append((spec.name, spec.suite, *known, *judged, done, spec.name == state.production))
     return rows

@@ -1,6 +1,7 @@
 """Asking for a new encoder: its corpus is frozen here, so a title that comes later makes no encoder stale."""
 
 from dataclasses import asdict
+from typing import Any
 
 from mediafm_core.catalogue import CorpusMember, EncoderSpec, Suite
 from mediafm_core.errors import PlanError, TrainingError
@@ -29,7 +30,7 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str 
             expected="a new name: an encoder never changes",
             next_step="Choose another name; `mediafm encoder list` shows those that exist.",
         )
-    corpora = {suite.id: _fused_now(state, suite) for suite in state.suites}
+    corpora = {suite.id: fused_now(state, suite) for suite in state.suites}
     suite = max(state.suites, key=lambda suite: len(corpora[suite.id]))  # the one that the catalogue is embedded by
     if not corpora[suite.id]:
         raise TrainingError(
@@ -38,12 +39,11 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str 
             expected="at least one",
             next_step="Ingest titles and run `mediafm apply` first.",
         )
-    dims = (suite.video.dims, suite.audio.dims, suite.text.dims)
     spec = EncoderSpec(
         name=name_id(name, "encoder"),
         suite=suite.id,
         corpus=corpora[suite.id],
-        config=preset_config(preset, modality_dims=dims, metadata_dims=suite.text.dims, size=size),
+        config=_config_for(suite, preset, size),
         seed=seed,
     )
     home.declare("encoder", name, asdict(spec))
@@ -52,7 +52,31 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str 
     return spec
 
 
-def _fused_now(state: State, suite: Suite) -> tuple[CorpusMember, ...]:
+def is_cut_off(home: Home, name: str, *, preset: str, seed: int, size: str = "tiny") -> bool:
+    """Whether just this encoder was declared before and is not trained yet, so that its training can go on.
+
+    Raises:
+        TrainingError: there is no such preset.
+        DimensionError: there is no such size.
+    """
+    state = read_state(home)
+    spec = next((encoder for encoder in state.encoders if encoder.name == name), None)
+    if spec is None or desired(state).encoders[name].trained.key in state.committed:
+        return False
+    suite = next(suite for suite in state.suites if suite.id == spec.suite)
+    return spec.seed == seed and spec.config == _config_for(suite, preset, size)
+
+
+def _config_for(suite: Suite, preset: str, size: str) -> dict[str, Any]:
+    dims = (suite.video.dims, suite.audio.dims, suite.text.dims)
+    return preset_config(preset, modality_dims=dims, metadata_dims=suite.text.dims, size=size)
+
+
+def fused_now(state: State, suite: Suite) -> tuple[CorpusMember, ...]:
+    """What a new corpus of a suite holds: active titles alone, each with what exists of its current delivery.
+
+    That a title's embeddings are still in the store brings it into no corpus.
+    """
     members = []
     for title, chain in desired(state).chains.items():
         keys = {step.key.kind: step.key for step in chain if step.axes.get("suite") == suite.id}

@@ -1,13 +1,9 @@
 """An encoder's corpus and its training, from what is frozen in the encoder's record."""
 
-from collections.abc import Mapping
-from io import BytesIO
-from typing import Any
+import hashlib
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from mediafm_core.catalogue import ArtifactKey, CorpusMember, EncoderSpec, join_partition
 from mediafm_core.errors import ArtifactError
@@ -15,7 +11,11 @@ from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
-from mediafm_core.store.vectors import vectors_of
+
+if TYPE_CHECKING:
+    from mediafm_core.pretraining.baselines.compare import Comparison
+    from mediafm_core.pretraining.going import Training
+    from mediafm_core.pretraining.trainer import Trained
 
 
 def make_corpus(bench: Bench, step: Step) -> Draft:
@@ -52,43 +52,51 @@ def _committed(home: Home, key: ArtifactKey) -> ArtifactRow:
 
 
 def make_encoder(bench: Bench, step: Step) -> Draft:
-    """Train an encoder by Masked Shot Modeling; a training that was killed goes on from its last checkpoint."""
-    from mediafm_core.model.checkpoint import save
-    from mediafm_core.pretraining.config import PretrainingConfig
-    from mediafm_core.pretraining.corpus import InMemory
-    from mediafm_core.pretraining.trainer import train
-    from mediafm_core.sequence.titles import TitleArrays
+    """Train an encoder by Masked Shot Modeling, and compare it with the baselines.
 
-    spec = bench.encoder(step)
-    members = bench.read_table(step, "corpus").to_pylist()
-    titles = [TitleArrays(row["title"], *_arrays(bench.home, spec, row)) for row in members]
-    saved = bench.home.work / f"training-{step.key.fingerprint}.safetensors"
-    trained = train(
-        InMemory(titles),
-        PretrainingConfig.from_json(spec.config),
-        seed=spec.seed,
-        report=lambda at: bench.reporter.advance(at.step / at.steps, f"step {at.step}/{at.steps}, loss {at.msm:.3f}"),
-        resume=saved.read_bytes() if saved.exists() else None,
-        checkpoint=lambda state: bench.home.objects.swap(str(saved.relative_to(bench.home.root)), state),
-    )
-    saved.unlink(missing_ok=True)
-    facts = {
-        "n_titles": len(titles),
-        "n_shots": sum(len(title.fused) for title in titles),
-        "n_parameters": sum(parameter.numel() for parameter in trained.encoder.parameters()),
-        "steps": len(trained.train_losses),
-        "first_loss": trained.train_losses[0],
-        "last_loss": trained.train_losses[-1],
-        "held_out_loss": trained.held_out_losses[-1][1] if trained.held_out_losses else None,
-        "losses": [round(loss, 4) for loss in trained.train_losses],
-        "quality": "not judged: this home has no tasks",
-    }
+    A training that was killed goes on from its last saved state, whoever began it.
+    """
+    from mediafm_core.model.checkpoint import save
+    from mediafm_core.pretraining.going import Training
+
+    training = Training(bench, step)
+    trained = training.go_on()
+    comparison = training.compare(trained)
+    training.finish_curve({row.name: row.loss for row in comparison.rows if row.name != "encoder"})
+    spec = training.spec
+    facts = {**_corpus_facts(training), **_training_facts(training, trained), **_verdict_facts(comparison)}
     return Draft(save(trained.encoder, {"encoder": spec.name, "suite": spec.suite, "seed": spec.seed}), facts)
 
 
-def _arrays(home: Home, spec: EncoderSpec, row: Mapping[str, Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(S, F) fused embeddings and (M,) metadata embedding of one member."""
-    partition = join_partition(suite=spec.suite, title=row["title"])
-    fused = home.read(ArtifactKey("fused_embeddings", partition, row["fused"]))
-    metadata = home.read(ArtifactKey("metadata_embedding", partition, row["metadata"]))
-    return vectors_of(pq.read_table(BytesIO(fused))), vectors_of(pq.read_table(BytesIO(metadata)))[0]
+def forget_training(bench: Bench, step: Step) -> None:
+    """Remove the saved state of a training whose encoder is committed; harmless where there is none."""
+    for left in bench.home.work.glob(f"training-{step.key.fingerprint}.*"):
+        left.unlink(missing_ok=True)
+
+
+def _corpus_facts(training: "Training") -> dict[str, Any]:
+    described = training.corpus.described
+    n_held_out = len(training.split.held_out)
+    return {"n_titles": len(described), "n_held_out": n_held_out, "n_shots": sum(n for _, n in described)}
+
+
+def _training_facts(training: "Training", trained: "Trained") -> dict[str, Any]:
+    centred_by = hashlib.sha256(trained.encoder.centring.mean.numpy().tobytes()).hexdigest()
+    held_out = dict(trained.held_out_losses or [])
+    return {
+        "n_parameters": sum(parameter.numel() for parameter in trained.encoder.parameters()),
+        "centring": centred_by[:12],
+        "steps": len(trained.train_losses),
+        "kept_step": trained.kept_step,
+        "first_loss": trained.train_losses[0],
+        "last_loss": trained.train_losses[-1],
+        "held_out_loss": held_out.get(trained.kept_step),
+        "curve": [{name: float(f"{value:.6g}") for name, value in row.items()} for row in training.curve().thinned()],
+    }
+
+
+def _verdict_facts(comparison: "Comparison") -> dict[str, Any]:
+    """The table, and what it says: `learnt` is yes, no, undecided or not judged."""
+    verdict = comparison.verdict
+    rows = [{**row._asdict(), "loss": round(row.loss, 6)} for row in comparison.rows]
+    return {"learnt": str(verdict.learnt), "why": verdict.why, "baselines": rows}

@@ -121,10 +121,10 @@ def _go_on(state: TrainState, setting: Setting, saver: Saver, report: Report | N
         progress = _step(state, setting, saver, clock)
         held_out = _evaluate_when_due(state, setting, saver)
         saver.require_learning(state.step, watch, progress.msm)
+        if report is not None:  # before the state is saved: what is told of this step is kept with it
+            report(progress._replace(held_out=held_out))
         if is_finished(state, trainer) or state.step % trainer.checkpoint_every == 0:
             saver.save(state)
-        if report is not None:
-            report(progress._replace(held_out=held_out))
 
 
 def _step(state: TrainState, setting: Setting, saver: Saver, clock: Clock) -> Progress:

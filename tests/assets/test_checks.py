@@ -41,7 +41,7 @@ NEED_TASKS = (checks.context_is_worth_something, checks.what_is_live_passed_its_
 def test_a_check_passes_on_a_good_home_and_says_how_much_it_looked_at(home, check):
     result = result_of(check, home)
     assert result.passed
-    assert result.metadata["n_checked"].value == 2
+    assert result.metadata["n_checked"].value == (1 if check is checks.encoders_have_learnt else 2)  # v1; alpha, beta
 
 
 @pytest.mark.parametrize("check", checks.all_checks, ids=lambda check: next(iter(check.check_keys)).name)
@@ -98,6 +98,16 @@ def test_a_row_count_that_is_not_the_shots_is_a_fault(home):
     result = result_of(checks.contextual_embeddings_match_shots, home)
     assert not result.passed
     assert n_faults(result) == 1
+
+
+@pytest.mark.parametrize("learnt", ["yes", "no", "undecided", "not judged"])
+def test_an_encoder_that_has_not_learnt_is_a_fault_and_one_that_was_not_judged_is_none(home, learnt):
+    change_fact(home, "mediafm_encoder", "v1", "learnt", learnt)
+    result = result_of(checks.encoders_have_learnt, home)
+    assert result.passed == (learnt != "no")
+    told = result.metadata["encoders"]
+    assert isinstance(told, dg.TableMetadataValue)
+    assert [(row.data["encoder"], row.data["learnt"]) for row in told.records] == [("v1", learnt)]
 
 
 def test_vectors_that_are_too_long_are_a_fault(home, monkeypatch):

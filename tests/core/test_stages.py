@@ -1,6 +1,6 @@
 """What each stage hands over for a real title, from its media to its place in context; real models, tiny media."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 from mediafm_core.catalogue import ArtifactKey, Part, Suite, Title, join_partition
 from mediafm_core.encoders import stage as encoders_stage
 from mediafm_core.errors import ArtifactError, EncoderMismatchError, IdentityError, MediaError, PlanError, TrainingError
-from mediafm_core.execution import Bench, LogReporter, carry_out, read_state
+from mediafm_core.execution import Bench, LogReporter, Stage, carry_out, read_state
 from mediafm_core.fusion import make_fused
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import examine, make_delivery, take
@@ -22,8 +22,8 @@ from mediafm_core.media.cache import MAX_KEPT, working_set
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import Step
-from mediafm_core.pretraining.declaring import declare_encoder
-from mediafm_core.pretraining.stage import make_corpus, make_encoder
+from mediafm_core.pretraining.declaring import declare_encoder, fused_now
+from mediafm_core.pretraining.stage import forget_training, make_corpus, make_encoder
 from mediafm_core.shots.stage import make_shots, make_thumbnails
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import spans_of, vector_table, vectors_of
@@ -197,8 +197,6 @@ STAGES = {
 
 
 def with_stills(suite: Suite) -> Suite:
-    from dataclasses import replace
-
     eyes = replace(suite.video.instrument, settings={"stills_per_shot": 2})
     return replace(suite, video=replace(suite.video, instrument=eyes))
 
@@ -284,6 +282,15 @@ def test_only_titles_that_are_fused_now_are_learned_from(tmp_path: Path) -> None
     home.ledger.close()
 
 
+def test_a_title_that_is_no_longer_active_is_in_no_new_corpus(tmp_path: Path) -> None:
+    home = fused_home(tmp_path, SILENT, ONE_SHOT)
+    state = read_state(home)
+    without = replace(state, titles={title: body for title, body in state.titles.items() if title != "silent"})
+    assert [member.title for member in fused_now(state, SUITE)] == ["silent", "one-shot"]
+    assert [member.title for member in fused_now(without, SUITE)] == ["one-shot"]  # its embeddings still exist
+    home.ledger.close()
+
+
 def test_a_second_encoder_does_not_go_live_by_itself(tmp_path: Path) -> None:
     home = fused_home(tmp_path, SILENT)
     declare_encoder(home, "v1", preset="demo", seed=0)
@@ -344,9 +351,8 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     home = fused_home(tmp_path / "home", SILENT, ONE_SHOT)
     declare_encoder(home, "v1", preset="demo", seed=0)
     stages = Fakes().stages
-    real = {"pretraining_corpus": make_corpus, "mediafm_encoder": make_encoder}
-    own = {kind: stages[kind]._replace(make=make) for kind, make in real.items()}
-    outcomes = list(carry_out(home, [(kind, "v1") for kind in real], {**stages, **own}, LogReporter()))
+    own = {"pretraining_corpus": Stage(make_corpus), "mediafm_encoder": Stage(make_encoder, forget_training)}
+    outcomes = list(carry_out(home, [(kind, "v1") for kind in own], {**stages, **own}, LogReporter()))
     assert {outcome.error for outcome in outcomes} == {""}
     yield home
     home.ledger.close()
@@ -355,8 +361,11 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_trained_encoder_says_how_its_training_went(trained: Home) -> None:
     (row,) = trained.ledger.artifacts("mediafm_encoder")
     facts = row.manifest.facts
-    assert (facts["n_titles"], facts["n_shots"], facts["steps"], len(facts["losses"])) == (2, N_SHOTS_ELSE + 1, 4, 4)
+    assert (facts["n_titles"], facts["n_shots"], facts["steps"], facts["kept_step"]) == (2, N_SHOTS_ELSE + 1, 4, 4)
     assert np.isfinite([facts["first_loss"], facts["last_loss"]]).all()
+    assert [point["step"] for point in facts["curve"]] == [1, 2, 3, 4]
+    assert facts["curve"][0]["loss/msm"] == pytest.approx(facts["first_loss"], rel=1e-4)
+    assert (facts["learnt"], facts["baselines"]) == ("not judged", [])
     assert not list(trained.work.glob("training-*"))
 
 

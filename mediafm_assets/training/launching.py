@@ -1,0 +1,111 @@
+"""The run's side: torchrun through Dagster Pipes, and what its processes say.
+
+They train to the end and save their state where a training by one process saves it. The run then goes on from that
+state, of which no step is left, compares and commits: so there is one way to an encoder, and a kill loses nothing.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
+
+import dagster as dg
+from dagster_pipes import PipesMessage, PipesParams
+
+from mediafm_core.errors import TrainingError
+from mediafm_core.execution import Bench, Draft, Reporter, Stage
+from mediafm_core.planning.state import Step
+from mediafm_core.pretraining.stage import forget_training, make_encoder
+
+WORKER = "mediafm_assets.training.worker"
+"""What each process runs."""
+
+Context = dg.OpExecutionContext | dg.AssetExecutionContext
+
+
+def trained_by(context: Context, n_processes: int) -> Mapping[str, Stage]:
+    """The stages that differ where an encoder is trained by several processes; none for one.
+
+    Args:
+        context: of the op or asset, which the processes' logs go to.
+        n_processes: how many, at least one.
+    """
+    if n_processes == 1:
+        return {}
+    return {"mediafm_encoder": Stage(partial(_make, context, n_processes), settle=forget_training)}
+
+
+def _make(context: Context, n_processes: int, bench: Bench, step: Step) -> Draft:
+    _launch(context, n_processes, bench, step)
+    draft = make_encoder(bench, step)
+    return draft._replace(facts={**draft.facts, "processes": n_processes})
+
+
+def _launch(context: Context, n_processes: int, bench: Bench, step: Step) -> None:
+    """Train to the end. Each process takes one thread, unless OMP_NUM_THREADS says otherwise: so torchrun has it.
+
+    Raises:
+        TrainingError: a process failed, with what it said; or ended without a word.
+    """
+    heard = _Heard(bench.reporter)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
+    try:
+        dg.PipesSubprocessClient(message_reader=heard).run(
+            context=context,
+            command=[*torchrun, "-m", WORKER],
+            extras={"home": str(bench.home.root), "encoder": bench.encoder(step).name},
+        )
+    except dg.DagsterPipesExecutionError as error:
+        raise heard.failure(f"encoder {bench.encoder(step).name!r}, trained by {n_processes} processes") from error
+
+
+class _Heard(dg.PipesTempFileMessageReader):
+    """Hands progress to a reporter while the processes work, keeps their failure, and leaves the rest to Dagster."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__()
+        self._reporter = reporter
+        self._failed: Mapping[str, str] | None = None
+
+    @contextmanager
+    def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:
+        """See `PipesMessageReader`."""
+        with super().read_messages(cast(dg.PipesMessageHandler, _Tap(self, handler))) as params:
+            yield params
+
+    def take(self, payload: Mapping[str, Any]) -> None:
+        """One custom message of a process: `fraction` and `note`, or `failed`."""
+        if "failed" in payload:
+            self._failed = payload["failed"]
+        else:
+            self._reporter.advance(payload["fraction"], payload["note"])
+
+    def failure(self, culprit: str) -> TrainingError:
+        """Why the processes ended early: what the first one said, if it could."""
+        if self._failed:
+            return TrainingError(self._failed["culprit"], **{k: v for k, v in self._failed.items() if k != "culprit"})
+        return TrainingError(
+            culprit,
+            found="a process that ended without a word, as if it was killed",
+            expected="all of them to the end",
+            next_step="See the run's log. Train it again: it goes on from the last saved state.",
+        )
+
+
+class _Tap:
+    """Stands between the reader of messages and Dagster's handler of them."""
+
+    def __init__(self, heard: _Heard, handler: dg.PipesMessageHandler) -> None:
+        self._heard = heard
+        self._handler = handler
+
+    def handle_message(self, message: PipesMessage) -> None:
+        """Take a custom message, pass any other one on."""
+        if message["method"] == "report_custom_message":
+            self._heard.take((message["params"] or {})["payload"])
+        else:
+            self._handler.handle_message(message)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._handler, name)

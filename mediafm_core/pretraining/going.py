@@ -1,0 +1,193 @@
+"""One training of a declared encoder, kept in its home while it goes on: what a kill leaves, the next one takes up.
+
+work/training-FINGERPRINT.safetensors     the last saved state
+work/training-FINGERPRINT.curve.parquet   the curve up to that state, or a little further
+curves/ENCODER/                           the same curve for TensorBoard
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from mediafm_core.catalogue import ArtifactKey, EncoderSpec, join_partition
+from mediafm_core.execution import Bench
+from mediafm_core.planning.state import Step
+from mediafm_core.pretraining.baselines.compare import Comparison, compare
+from mediafm_core.pretraining.config import PretrainingConfig
+from mediafm_core.pretraining.corpus import Reader, Split, divide
+from mediafm_core.pretraining.curves import Curve, row_of
+from mediafm_core.pretraining.event_file import EventFile
+from mediafm_core.pretraining.peers import Peers
+from mediafm_core.pretraining.progress import Progress
+from mediafm_core.pretraining.trainer import Trained, train
+from mediafm_core.sequence.titles import TitleArrays
+from mediafm_core.store.home import Home
+from mediafm_core.store.vectors import vectors_of
+
+
+class StoredCorpus:
+    """The corpus of an encoder, read from its home one title at a time.
+
+    Args:
+        home: where the embeddings are.
+        suite: of the encoder.
+        members: rows of the artifact `pretraining_corpus`.
+    """
+
+    def __init__(self, home: Home, suite: str, members: Sequence[Mapping[str, Any]]) -> None:
+        self._home = home
+        self._suite = suite
+        self._members = members
+        self.described = [(row["title"], row["n_shots"]) for row in members]
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def read(self, index: int) -> TitleArrays:
+        """One title's fused embeddings and metadata embedding.
+
+        Raises:
+            ArtifactError: one of them is gone, or has changed.
+        """
+        row = self._members[index]
+        partition = join_partition(suite=self._suite, title=row["title"])
+        fused = self._vectors(ArtifactKey("fused_embeddings", partition, row["fused"]))
+        (metadata,) = self._vectors(ArtifactKey("metadata_embedding", partition, row["metadata"]))
+        return TitleArrays(row["title"], fused, metadata)
+
+    def _vectors(self, key: ArtifactKey) -> NDArray[np.float32]:
+        return vectors_of(pq.read_table(BytesIO(self._home.read(key))))
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The training that a step of `mediafm_encoder` asks for."""
+
+    bench: Bench
+    step: Step
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """The encoder's record."""
+        return self.bench.encoder(self.step)
+
+    @property
+    def config(self) -> PretrainingConfig:
+        """How it is trained."""
+        return PretrainingConfig.from_json(self.spec.config)
+
+    @property
+    def corpus(self) -> StoredCorpus:
+        """What it is trained on."""
+        members = self.bench.read_table(self.step, "corpus").to_pylist()
+        return StoredCorpus(self.bench.home, self.spec.suite, members)
+
+    @property
+    def curves(self) -> Path:
+        """The folder of its event file."""
+        return self.bench.home.root / "curves" / self.spec.name
+
+    def curve(self) -> Curve:
+        """Its curve as it was saved last."""
+        return Curve.from_bytes(self._curve.read_bytes()) if self._curve.exists() else Curve()
+
+    def go_on(self, peers: Peers | None = None) -> Trained:
+        """Train from the last saved state to the end; a finished state is only read.
+
+        Args:
+            peers: the processes that train together; by default this one alone. The first one saves and reports.
+
+        Raises:
+            TrainingError: as `train`.
+            ArtifactError: a member of the corpus is gone, or the saved state is damaged.
+        """
+        record = _Record(self)
+        try:
+            return train(
+                self.corpus,
+                self.config,
+                seed=self.spec.seed,
+                report=record.note,
+                resume=self._state.read_bytes() if self._state.exists() else None,
+                checkpoint=record.save,
+                peers=peers,
+            )
+        finally:
+            record.close()
+
+    @property
+    def split(self) -> Split:
+        """Which of the corpus's titles are held out."""
+        generator = torch.Generator().manual_seed(self.spec.seed)  # its first draw, as in `train`
+        return divide(len(self.spec.corpus), self.config.trainer.held_out_share, generator)
+
+    def compare(self, trained: Trained) -> Comparison:
+        """The trained encoder beside the baselines, on the titles held out."""
+        reader = Reader(self.corpus, self.config.model)
+        told = self._tell_of_baselines
+        return compare(trained.encoder, reader, self.split, self.config, self.spec.seed, told)
+
+    def _tell_of_baselines(self, done: int, steps: int) -> None:
+        self.bench.reporter.advance(1.0, f"baselines: GRU, step {done}/{steps}")
+
+    def finish_curve(self, levels: Mapping[str, float]) -> None:
+        """Write the event file anew and whole, with a horizontal line `baseline/NAME` for each level."""
+        if len(curve := self.curve()) > 0:
+            file = EventFile(self.curves, curve)
+            for name, level in levels.items():
+                file.add_level(f"baseline/{name}", level, curve)
+            file.close()
+
+    def keep(self, state: bytes, curve: Curve) -> None:
+        """Save a state; the curve goes first, so that it never ends before the state."""
+        for path, data in ((self._curve, curve.to_bytes()), (self._state, state)):
+            self.bench.home.objects.swap(str(path.relative_to(self.bench.home.root)), data)
+
+    @property
+    def _state(self) -> Path:
+        return self.bench.home.work / f"training-{self.step.key.fingerprint}.safetensors"
+
+    @property
+    def _curve(self) -> Path:
+        return self._state.with_suffix(".curve.parquet")
+
+
+class _Record:
+    """Notes each step of a training: in its curve, in the event file, and to the reporter."""
+
+    def __init__(self, training: Training) -> None:
+        self._training = training
+        self._curve = training.curve()
+        self._file: EventFile | None = None  # not before the first step: until then the curve may hold lost steps
+
+    def note(self, progress: Progress) -> None:
+        self._curve.note(row := row_of(progress))
+        if self._file is None:
+            self._file = EventFile(self._training.curves, self._curve)
+        else:
+            self._file.add(row)
+        self._training.bench.reporter.advance(progress.step / progress.steps, said(progress))
+
+    def save(self, state: bytes) -> None:
+        self._training.keep(state, self._curve)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def said(progress: Progress) -> str:
+    """Where a training stands, in one line: `step 120/2000, loss 0.712, 3,400 shots/s, 4 min 10 s left`."""
+    minutes, seconds = divmod(round(progress.left_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    where = f"step {progress.step}/{progress.steps}, loss {progress.msm:.3f}"
+    held_out = "" if progress.held_out is None else f", held out {progress.held_out:.3f}"
+    return f"{where}{held_out}, {progress.shots_per_s:,.0f} shots/s, {left} left"
