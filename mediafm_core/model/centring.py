@@ -43,17 +43,19 @@ class Centring(nn.Module):
     def forward(self, fused: Tensor) -> Centred:
         """Centre shots of shape (..., F), float32. A block that equals its mean counts as absent: nothing is left."""
         parts = zip(fused.split(self.modality_dims, -1), self.mean.split(self.modality_dims), strict=True)
-        centred = [_centre(block, mean) for block, mean in parts]
-        present = torch.stack([(block != 0).any(-1) for block in centred], dim=-1)  # (..., 3)
+        centred, presence = zip(*(_centre(block, mean) for block, mean in parts), strict=True)
+        present = torch.cat(presence, dim=-1)  # (..., 3)
         n_present = present.sum(-1, keepdim=True).clamp(min=1)  # (..., 1)
         return Centred(torch.cat(centred, dim=-1) / n_present.sqrt(), present)
 
 
-def _centre(block: Tensor, mean: Tensor) -> Tensor:
+def _centre(block: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The centred block, and (..., 1) whether anything is left of it."""
     is_there = (block != 0).any(-1, keepdim=True)
     moved = F.normalize(block, dim=-1) - mean
     length = moved.norm(dim=-1, keepdim=True)
-    return torch.where(is_there & (length > _SMALLEST_LENGTH), moved / length.clamp(min=_SMALLEST_LENGTH), 0.0)
+    present = is_there & (length > _SMALLEST_LENGTH)
+    return torch.where(present, moved / length.clamp(min=_SMALLEST_LENGTH), 0.0), present
 
 
 def corpus_means(titles: Iterable[NDArray[np.float32]], modality_dims: Sequence[int]) -> NDArray[np.float32]:
