@@ -35,7 +35,7 @@ def embed_title(
     metadata: NDArray[np.float32] | None,
     *,
     title: str = "unnamed",
-    windows_at_once: int = 1,
+    windows_at_once: int = 4,
 ) -> Contextual:
     """Embed one title of any length.
 
