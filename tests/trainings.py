@@ -1,5 +1,7 @@
 """A training in a second: five awkward titles, an encoder of two narrow layers."""
 
+from typing import Any
+
 import numpy as np
 
 from mediafm_core.model.config import ModelConfig
@@ -14,7 +16,7 @@ _FAST = {"steps": 20, "shots_per_step": 60, "warm_up_steps": 3, "checkpoint_ever
 
 
 def config(
-    *, model: dict[str, object] | None = None, objective: dict[str, object] | None = None, **trainer: object
+    *, model: dict[str, Any] | None = None, objective: dict[str, Any] | None = None, **trainer: Any
 ) -> PretrainingConfig:
     """A tiny configuration, with fields of its parts changed."""
     widths = {"video_dims": 8, "audio_dims": 6, "text_dims": 4, "metadata_dims": 5, "window": 32}

@@ -16,7 +16,7 @@ from mediafm_core.model.centring import corpus_means
 from mediafm_core.model.config import ModelConfig
 from mediafm_core.sequence.titles import TitleArrays, TitleTensors, as_tensors
 
-_AT_HAND_BYTES = 256 * 2**20  # of the titles read last; 60 titles of 500 shots at a width of 2,048
+AT_HAND_BYTES = 256 * 2**20  # of the titles read last; 60 titles of 500 shots at a width of 2,048
 
 
 class Corpus(Protocol):
@@ -52,7 +52,7 @@ class InMemory:
 class Reader:
     """The titles of a corpus, checked whenever they are read; those read last stay at hand."""
 
-    def __init__(self, corpus: Corpus, model: ModelConfig, at_hand_bytes: int = _AT_HAND_BYTES) -> None:
+    def __init__(self, corpus: Corpus, model: ModelConfig, at_hand_bytes: int = AT_HAND_BYTES) -> None:
         self._corpus = corpus
         self._model = model
         self._limit = at_hand_bytes

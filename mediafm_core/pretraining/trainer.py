@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.config import PretrainingConfig
-from mediafm_core.pretraining.corpus import Corpus, Reader, centring_of, divide
+from mediafm_core.pretraining.corpus import AT_HAND_BYTES, Corpus, Reader, centring_of, divide
 from mediafm_core.pretraining.ends import Checkpoint, Saver, Watch
 from mediafm_core.pretraining.evaluation import held_out_loss, held_out_questions
 from mediafm_core.pretraining.keeping import (
@@ -80,9 +80,8 @@ def train(
         _centre(state, means)
     peers = peers or Peers()
     peers.require_same("saved state", (state.identity, state.step, generator.get_state().tolist()))
-    setting = Setting(
-        config=spread(config, peers.size), reader=Reader(corpus, config.model), split=split, seed=seed, peers=peers
-    )
+    reader = Reader(corpus, config.model, AT_HAND_BYTES)
+    setting = Setting(config=spread(config, peers.size), reader=reader, split=split, seed=seed, peers=peers)
     saver = Saver(checkpoint if peers.is_first else None, None if resume is None else state.step)
     _go_on(state, setting, saver, report if peers.is_first else None)
     return Trained(

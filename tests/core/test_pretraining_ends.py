@@ -1,0 +1,105 @@
+"""A training that cannot go on says what, at which step, and which saved state stands; none holds a bad number."""
+
+import errno
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from mediafm_core.errors import TrainingError
+from mediafm_core.model.container import unpack
+from mediafm_core.pretraining.corpus import InMemory
+from mediafm_core.pretraining.ends import Watch
+from mediafm_core.pretraining.state import FORMAT
+from mediafm_core.pretraining.trainer import train
+from tests.trainings import config, titles
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Tiny matrices are slower on many threads."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def _bad(data: bytes) -> list[str]:
+    """Names of the tensors of a state that hold a number which is not finite."""
+    tensors = unpack(data, "a state", FORMAT).tensors
+    return [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+
+
+@pytest.mark.parametrize(
+    ("decay", "message"),
+    [(0.0, r"step 2: nan in the "), (1e15, r"step 1: numbers that are not finite in encoder\.")],
+)
+def test_a_number_that_is_not_finite_ends_the_training_and_never_reaches_a_state(decay: float, message: str) -> None:
+    states: list[bytes] = []
+    too_fast = config(adamw_rate=1e25, weight_decay=decay, warm_up_steps=0, steps=6, checkpoint_every=1)
+    with pytest.raises(TrainingError, match=message):
+        train(titles(), too_fast, seed=1, checkpoint=states.append)
+    assert [_bad(state) for state in states] == [[] for _ in states]
+
+
+def test_the_error_names_the_state_that_stands() -> None:
+    states: list[bytes] = []
+    with pytest.raises(TrainingError, match=r"step 2: .*The state of step 1 stands\."):
+        train(titles(), config(adamw_rate=1e18, warm_up_steps=0, checkpoint_every=1), seed=1, checkpoint=states.append)
+    assert len(states) == 1
+    with pytest.raises(TrainingError, match=r"step 2: .*No state was saved\."):
+        train(titles(), config(adamw_rate=1e18, warm_up_steps=0, checkpoint_every=1), seed=1)
+
+
+def test_a_full_disk_ends_the_training_and_it_goes_on_from_the_last_state() -> None:
+    states: list[bytes] = []
+
+    def save(state: bytes) -> None:
+        if len(states) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        states.append(state)
+
+    made = config(steps=8, checkpoint_every=2)
+    with pytest.raises(TrainingError, match=r"step 6: .*No space left on device.*The state of step 4 stands\..*space"):
+        train(titles(), made, seed=1, checkpoint=save)
+    straight, resumed = train(titles(), made, seed=1), train(titles(), made, seed=1, resume=states[-1])
+    assert straight.train_losses == resumed.train_losses
+
+
+def test_a_loss_that_rises_for_good_is_divergence_and_noise_is_not() -> None:
+    rng = np.random.default_rng(0)
+    learning = [0.6 + 0.4 * 0.98**step for step in range(300)]
+    noise = rng.normal(0.0, 0.05, size=300)
+    assert _steps_until_lost([*(learning + noise), *([0.6] * 100)]) is None
+    assert _steps_until_lost([1.0 + n for n in noise]) is None  # one that never learns is judged elsewhere
+    lost = _steps_until_lost([*learning, *([1.0] * 100)])
+    assert lost is not None
+    assert 325 <= lost <= 327  # half of the last 50 losses are back at 1
+    assert _steps_until_lost([0.5] * 49 + [2.0] * 49) is not None
+
+
+def _steps_until_lost(losses: list[float]) -> int | None:
+    watch = Watch([])
+    return next((step for step, loss in enumerate(losses, start=1) if watch.has_lost(watch.see(loss))), None)
+
+
+def test_a_resumed_watch_knows_what_was_seen_before() -> None:
+    losses = np.random.default_rng(0).uniform(size=120).tolist()
+    straight, resumed = Watch(losses), Watch(losses[:70])
+    for loss in losses[70:]:
+        resumed.see(loss)
+    assert straight.lowest == resumed.lowest
+    assert straight.see(0.5) == resumed.see(0.5)
+
+
+def test_divergence_with_finite_numbers_ends_the_training() -> None:
+    """Every title is one scene, which is learnt at once; then a rate that only grows shakes it off again."""
+    rng = np.random.default_rng(0)
+    scenes = rng.normal(size=(8, 18)).astype(np.float32)
+    corpus = InMemory(
+        [titles().read(0)._replace(title=f"t{i}", fused=scenes[i : i + 1].repeat(12, 0)) for i in range(8)]
+    )
+    made = config(steps=150, shots_per_step=96, warm_up_steps=149, muon_rate=300.0, adamw_rate=90.0, clip=1e9)
+    with pytest.raises(TrainingError, match=r"a mean MSM loss of .* over the last 50 steps; it was "):
+        train(corpus, made, seed=0)
