@@ -104,15 +104,17 @@ def test_what_is_hidden_is_zero_in_the_batch_and_whole_among_the_targets() -> No
     assert torch.equal(question.fused[0], whole[-1].fused)  # the longest piece comes first
 
 
-def test_a_masked_shot_reaches_no_state_but_is_what_the_loss_compares_with() -> None:
-    c = config(ALL_ON)
-    encoder = MediaFM.new(c.model, torch.Generator().manual_seed(0))
-    for question in ask(pieces(), c, torch.Generator().manual_seed(0)):
-        batch = question.batch
-        other = batch._replace(fused=batch.fused.masked_fill(question.masked[..., None], 7.0))
-        before, after = (encoder.encode(*b, masked=question.masked) for b in (batch, other))
-        assert torch.equal(before.shots, after.shots)
-        assert torch.equal(before.cls, after.cls)
+@pytest.mark.parametrize("target", list(Target))
+def test_a_masked_shot_is_what_answers_are_compared_with_and_no_part_of_them(target: Target) -> None:
+    c = config(replace(ALL_ON, target=target))
+    step = Step(c, pieces())
+    counts = count(step.questions)
+    for question, before in zip(step.questions, step.answers, strict=True):
+        other = question.batch.fused.masked_fill(question.masked[..., None], 7.0)
+        shown = question._replace(batch=question.batch._replace(fused=other))
+        assert torch.equal(losses(step.encoder, step.heads, shown, counts, c).total, before.total)
+        asked = question._replace(fused=question.fused.masked_fill(question.masked[..., None], 7.0))
+        assert not torch.equal(losses(step.encoder, step.heads, asked, counts, c).total, before.total)
 
 
 def test_no_shot_loses_all_its_modalities_and_no_absent_one_counts_as_hidden() -> None:

@@ -38,18 +38,16 @@ def targets(centring: Centring, fused: Tensor, real: Tensor, asked: Tensor, kind
 def _denoised(shots: Centred, modality_dims: Sequence[int], real: Tensor, asked: Tensor) -> Centred:
     """Each modality is the mean of the shots within four that have it, weighted by the softmax of their cosines.
 
-    The shot itself is one of them. The mean has the length that the shot's own block has: where a modality is absent
-    it stays absent.
+    The shot itself is one of them. A shot without the modality is a zero, so it adds nothing to the mean; nor does its
+    weight, because the mean is given the length of the shot's own block, which is 0 where the modality is absent.
     """
     own_present = shots.present[asked]  # (N, 3)
     near, is_there = _near(real, asked)  # (N, K)
     blocks = []
     for i, block in enumerate(shots.shots.split(list(modality_dims), -1)):
         unit = F.normalize(block, dim=-1).flatten(0, 1)[near]  # (N, K, D)
-        likeness = torch.einsum("nkd,nd->nk", unit, unit[:, _REACH]) / _TEMPERATURE
-        counts = is_there & shots.present[..., i].flatten()[near]  # (N, K)
-        lowest = torch.finfo(likeness.dtype).min  # not minus infinity: a shot may have no neighbour with the modality
-        weight = likeness.masked_fill(~counts, lowest).softmax(-1)
+        likeness = torch.einsum("nkd,nd->nk", unit, unit[:, _REACH])
+        weight = (likeness / _TEMPERATURE).masked_fill(~is_there, -torch.inf).softmax(-1)
         mean = F.normalize(torch.einsum("nk,nkd->nd", weight, unit), dim=-1)
         blocks.append(mean * own_present[:, i, None])
     n_present = own_present.sum(-1, keepdim=True).clamp(min=1)
