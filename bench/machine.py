@@ -12,7 +12,7 @@ from bench.measuring import n_processors
 
 LIBRARIES = (
     "mediafm", "av", "ctranslate2", "dagster", "deltalake", "numpy", "openvino", "polars", "pyarrow", "safetensors",
-    "SQLAlchemy", "torch", "transformers",
+    "SQLAlchemy", "torch", "transformers", "x-transformers",
 )  # fmt: skip
 """Whose versions may move a figure."""
 

@@ -9,7 +9,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import count
@@ -80,15 +80,28 @@ def interleaved(
         warm_up: whether each runs once before, unmeasured.
         prepare: called before each measured run, unmeasured.
     """
+    times_s = in_turn({"ours": ours, "peer": peer}, rounds=rounds, clock=clock, warm_up=warm_up, prepare=prepare)
+    return Pair(times_s["ours"], times_s["peer"])
+
+
+def in_turn(
+    works: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int,
+    clock: Clock = wall_s,
+    warm_up: bool = True,
+    prepare: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
+    """What each of several works takes in each round, by name; the arguments are those of `interleaved`."""
     if warm_up:
-        ours()
-        peer()
-    pair = Pair([], [])
+        for work in works.values():
+            work()
+    times_s: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
-        for work, times_s in ((ours, pair.ours_s), (peer, pair.peer_s)):
+        for name, work in works.items():
             prepare()
-            times_s.append(seconds(work, clock))
-    return pair
+            times_s[name].append(seconds(work, clock))
+    return times_s
 
 
 def seconds(work: Callable[[], object], clock: Clock = wall_s) -> float:

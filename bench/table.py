@@ -3,10 +3,25 @@
 from collections.abc import Callable
 from functools import partial
 
-from bench import encoders, media, model, planning, search, snapshots, startup, store
+from bench import (
+    base_reading,
+    base_steps,
+    encoders,
+    growth,
+    loading,
+    media,
+    model,
+    planning,
+    search,
+    snapshots,
+    startup,
+    store,
+)
 from bench.harness import Benchmark, Direction, Figure
 from bench.measuring import cpu_s, n_processors, wall_s
 from mediafm_core.catalogue import Modality
+from mediafm_core.model.config import Precision
+from mediafm_core.pretraining.config import Optimiser
 
 _Measure = Callable[[], Figure]
 
@@ -104,6 +119,39 @@ _MODEL = (
     _at_least(700.0, "shots/s", "train_all_threads", partial(model.training, **_ALL), "tiny learns, all threads"),
     _at_least(3000.0, "shots/CPU-s", "read_one_thread", partial(model.reading, **_ONE), "tiny reads, one thread"),
     _at_least(4000.0, "shots/s", "read_all_threads", partial(model.reading, **_ALL), "tiny reads, all threads"),
+    _at_least(0.9, "of bare speed", "loading_share", loading.loading_share, "the bare step's CPU over training's"),
+    _at_most(1.1, "x linear", "learning_growth", growth.learning_growth, "tiny learns from 80 titles over 4 x 20"),
+    _at_most(1.1, "x linear", "reading_growth", growth.reading_growth, "tiny reads 80 titles over 4 x 20"),
+)
+
+
+def _base(short: str, precision: Precision, share: float) -> tuple[Benchmark, ...]:
+    """Base size beside the peers, in one precision."""
+    read, step = partial(base_reading.reading_against, precision), partial(base_steps.step_against, precision)
+    rate = partial(base_reading.reading_share, precision)
+    return (
+        _at_least(1.3, "x BertModel", f"base_read_{short}_bert", partial(read, _BERT), "base reads 512 shots"),
+        _at_least(1.0, "x fastest", f"base_read_{short}_fastest", read, "the same, against the fastest peer"),
+        _at_least(share, "of matmul rate", f"base_read_{short}_rate", rate, "the same, against bare products"),
+        _at_least(0.95, "x BertModel", f"base_step_{short}_bert", partial(step, _BERT), "base learns from 512 shots"),
+        _at_least(0.9, "x fastest", f"base_step_{short}_fastest", step, "the same, against the fastest peer"),
+    )
+
+
+_BERT = "BertModel"
+_BASE = (
+    *_base("fp32", Precision.FLOAT32, 0.7),
+    *_base("bf16", Precision.BFLOAT16, 0.5),
+    *(
+        _at_most(
+            goal,
+            "of a step",
+            f"{optimiser}_share",
+            partial(base_steps.optimiser_share, optimiser),
+            "the optimiser's CPU at base size, a step as long as the preset's",
+        )
+        for optimiser, goal in ((Optimiser.MUON, 0.03), (Optimiser.ADAMW, 0.01))
+    ),
 )
 
 _STARTUP = (
@@ -131,6 +179,6 @@ _SEARCH = (
 )
 
 BENCHMARKS: tuple[Benchmark, ...] = (
-    *_STORE, *_PLANNING, *_MEDIA, *_ENCODERS, *_MODEL, *_STARTUP, *_SEARCH,
+    *_STORE, *_PLANNING, *_MEDIA, *_ENCODERS, *_MODEL, *_BASE, *_STARTUP, *_SEARCH,
 )  # fmt: skip
 """In the order in which a whole run measures them."""
