@@ -34,10 +34,14 @@ def _value(fact: Any) -> dg.MetadataValue:
 
 
 def table_metadata(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
-    """Rows of plain values as a table; the first ones, where there are many; in words where there are none."""
+    """Rows of plain values as a table; the first ones, where there are many; in words where there are none.
+
+    A column that a row does not have is empty there.
+    """
     if not rows:
         return dg.MetadataValue.text("none")
-    records = [dg.TableRecord({key: _cell(cell) for key, cell in row.items()}) for row in rows[:SHOWN_ROWS]]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    records = [dg.TableRecord({name: _cell(row.get(name)) for name in columns}) for row in rows[:SHOWN_ROWS]]
     return dg.MetadataValue.table(records)
 
 

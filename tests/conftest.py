@@ -65,6 +65,20 @@ def finished_live_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built_once(tmp_path_factory, "live-home", build_live_home)
 
 
+@pytest.fixture(scope="session")
+def finished_ingested_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose titles are fused, and no encoder: see `tests.narrative_homes`. Take `ingested_home` to change it."""
+    from tests.narrative_homes import build_ingested_home
+
+    return built_once(tmp_path_factory, "ingested-home", build_ingested_home)
+
+
+@pytest.fixture
+def ingested_home(finished_ingested_home: Path, tmp_path: Path) -> Home:
+    """A home of one's own with twelve narrative titles, fused, their labels frozen, and no encoder."""
+    return Home.open(shutil.copytree(finished_ingested_home, tmp_path / "home"))
+
+
 @pytest.fixture
 def live_home(finished_live_home: Path, tmp_path: Path) -> Home:
     """A home of one's own with twelve narrative titles, five tasks, and `v1-r1` live; nothing is missing."""

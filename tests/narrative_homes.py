@@ -1,14 +1,18 @@
 """Small homes with narrative titles and five tasks, for tests: mechanics, not quality."""
 
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.running import initialise
+from mediafm_core.catalogue import EncoderSpec
 from mediafm_core.execution import LogReporter, carry_out
 from mediafm_core.narrative.config import Lengths, WorldConfig
 from mediafm_core.narrative.delivery import generate
 from mediafm_core.narrative.world import World
+from mediafm_core.pretraining.declaring import declare_encoder
 from mediafm_core.probes.declaring import freeze_delivered
 from mediafm_core.store.home import Home
 from tests import homes
@@ -38,6 +42,20 @@ def build_ingested_home(root: Path) -> Path:
     freeze_delivered(home)
     home.ledger.close()
     return root
+
+
+def declare_tiny_encoder(home: Home, name: str, **trainer: Any) -> EncoderSpec:
+    """Declare an encoder of one narrow layer, with a quarter of the titles held out; trained in a second."""
+    spec = declare_encoder(home, name, preset="demo", seed=0)
+    short = {"steps": 6, "shots_per_step": 120, "warm_up_steps": 1, "held_out_share": 0.25, "evaluate_every": 3}
+    config = {
+        **spec.config,
+        "model": {**spec.config["model"], "hidden": 16, "layers": 1, "heads": 2},
+        "trainer": {**spec.config["trainer"], **short, **trainer},
+    }
+    tiny = replace(spec, config=config)
+    home.declare("encoder", name, asdict(tiny))
+    return tiny
 
 
 def build_live_home(root: Path) -> Path:

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mediafm_core.catalogue import split_partition
@@ -12,10 +13,13 @@ from mediafm_core.execution import Outcome, Status
 from mediafm_core.planning.state import Step
 
 _REDRAW_S = 0.1
+_SAID_S = 30.0  # between two lines about a long step, where nothing can be drawn
 
 
 class ShownProgress:
-    """A reporter that draws two bars on a terminal, and prints a line for each finished step elsewhere.
+    """A reporter that draws two bars on a terminal; elsewhere it prints a line now and then while a step goes on.
+
+    A line for each finished step is printed on both.
 
     Args:
         console: where to draw.
@@ -26,6 +30,7 @@ class ShownProgress:
         self.outcomes: list[Outcome] = []
         self._console = console
         self._drawn_at = 0.0
+        self._said_at = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=console, transient=True)
         self._all: TaskID = self._progress.add_task("all steps", total=n_steps, note="")
@@ -50,6 +55,9 @@ class ShownProgress:
         if time.monotonic() - self._drawn_at > _REDRAW_S:
             self._drawn_at = time.monotonic()
             self._progress.update(self._one, completed=round(100 * fraction), note=note)
+        if note and not self._console.is_terminal and time.monotonic() - self._said_at > _SAID_S:
+            self._said_at = time.monotonic()
+            self._console.print(f"[dim]{fraction:8.0%} {escape(note)}[/]", highlight=False)
 
     def end(self, outcome: Outcome) -> None:
         """See `Reporter`."""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, cast
 
 import dagster as dg
+from dagster._core.errors import DagsterPipesExecutionError  # it has no public name; tests/upstream pins it
 from dagster_pipes import PipesMessage, PipesParams
 
 from mediafm_core.errors import TrainingError
@@ -56,7 +57,7 @@ def _launch(context: Context, n_processes: int, bench: Bench, step: Step) -> Non
             command=[*torchrun, "-m", WORKER],
             extras={"home": str(bench.home.root), "encoder": bench.encoder(step).name},
         )
-    except dg.DagsterPipesExecutionError as error:
+    except DagsterPipesExecutionError as error:
         raise heard.failure(f"encoder {bench.encoder(step).name!r}, trained by {n_processes} processes") from error
 
 
@@ -67,6 +68,11 @@ class _Heard(dg.PipesTempFileMessageReader):
         super().__init__()
         self._reporter = reporter
         self._failed: Mapping[str, str] | None = None
+
+    @property
+    def expected_writer_count(self) -> int:
+        """One: the first process alone tells. (Dagster's own property warns that it is a preview.)"""
+        return 1
 
     @contextmanager
     def read_messages(self, handler: dg.PipesMessageHandler) -> Iterator[PipesParams]:

@@ -28,7 +28,8 @@ from mediafm_core.pretraining.peers import Peers, join
 from mediafm_core.store.home import Home
 
 _TOLD_S = 0.5  # between two reports
-_LOGGED_S = 30.0  # between two lines in the run's log, and two looks at whether there still is a run
+_LOGGED_S = 30.0  # between two lines in the run's log
+_LOOKED_S = 5.0  # between two looks at whether there still is a run
 
 
 def main() -> int:
@@ -79,7 +80,7 @@ class _Telling:
         self._pipes = pipes
         self._run_id = run_id
         self._home = HomeResource(root=str(home.root))
-        self._told_at = self._logged_at = 0.0
+        self._last: dict[float, float] = {}  # by interval
 
     def begin(self, step: Step) -> None:
         """See `Reporter`; the run has begun the step."""
@@ -90,14 +91,18 @@ class _Telling:
         Raises:
             TrainingError: the run is gone.
         """
-        now = time.monotonic()
-        if now - self._told_at >= _TOLD_S or fraction >= 1.0:
-            self._told_at = now
+        if self._is_due(_TOLD_S) or fraction >= 1.0:
             self._pipes.report_custom_message({"fraction": fraction, "note": note})
-        if now - self._logged_at >= _LOGGED_S or fraction >= 1.0:
-            self._logged_at = now
+        if self._is_due(_LOGGED_S) or fraction >= 1.0:
             self._pipes.log.info(note)
+        if self._is_due(_LOOKED_S):
             self._require_run()
+
+    def _is_due(self, every_s: float) -> bool:
+        is_due = time.monotonic() - self._last.get(every_s, -every_s) >= every_s
+        if is_due:
+            self._last[every_s] = time.monotonic()
+        return is_due
 
     def end(self, outcome: Outcome) -> None:
         """See `Reporter`; the run ends the step."""
