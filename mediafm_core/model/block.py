@@ -62,6 +62,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor, readable: Tensor | None) -> Tensor:
 
 def _attend_by_products(q: Tensor, k: Tensor, v: Tensor, readable: Tensor | None) -> Tensor:
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, N, T, T)
-    if readable is not None:
-        scores = scores.masked_fill(~readable, float("-inf"))  # [CLS] is always readable: no row is without a number
+    if readable is not None:  # [CLS] always is: no row is without a number
+        scores = scores + torch.zeros_like(readable, dtype=scores.dtype).masked_fill(~readable, float("-inf"))
     return scores.softmax(-1) @ v
