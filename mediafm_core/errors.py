@@ -12,7 +12,7 @@
     |-- WeightsError            a pretrained file is missing or is not the pinned one
     |-- DimensionError          an array has not the shape that was declared
     |-- EncoderMismatchError    vectors of one encoder or suite used as another's
-    |-- TrainingError           pre-training cannot start, or diverged
+    |-- TrainingError           pre-training cannot start, or cannot go on
     |-- ReleaseError            an encoder may not go live
     |-- PlanError               a step that nobody asks for, or whose inputs are missing
     `-- StoreError              the home, its artifacts or its ledger
@@ -95,7 +95,7 @@ class EncoderMismatchError(MediaFMError):
 
 
 class TrainingError(MediaFMError):
-    """Pre-training cannot start, or its loss is no longer a number."""
+    """Pre-training cannot start, or cannot go on: it diverged, cannot be saved, or lost one of its processes."""
 
 
 class ReleaseError(MediaFMError):

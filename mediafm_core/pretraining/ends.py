@@ -73,10 +73,15 @@ class Saver:
             self._end(step, found=found, expected="what was learnt to stay", next_step=_SLOWER)
 
     def _end(self, step: int, *, found: str, expected: str, next_step: str, cause: Exception | None = None) -> NoReturn:
-        stands = "No state was saved." if self._saved_step is None else f"The state of step {self._saved_step} stands."
         raise TrainingError(
-            f"pre-training, step {step}", found=found, expected=expected, next_step=f"{stands} {next_step}"
+            f"pre-training, step {step}", found=found, expected=expected, next_step=f"{self._stands} {next_step}"
         ) from cause
+
+    @property
+    def _stands(self) -> str:
+        if self._checkpoint is None:
+            return "States are not saved here."
+        return "No state was saved." if self._saved_step is None else f"The state of step {self._saved_step} stands."
 
 
 class Watch:

@@ -48,7 +48,7 @@ def test_the_error_names_the_state_that_stands() -> None:
     with pytest.raises(TrainingError, match=r"step 2: .*The state of step 1 stands\."):
         train(titles(), config(adamw_rate=1e18, warm_up_steps=0, checkpoint_every=1), seed=1, checkpoint=states.append)
     assert len(states) == 1
-    with pytest.raises(TrainingError, match=r"step 2: .*No state was saved\."):
+    with pytest.raises(TrainingError, match=r"step 2: .*States are not saved here\."):
         train(titles(), config(adamw_rate=1e18, warm_up_steps=0, checkpoint_every=1), seed=1)
 
 
