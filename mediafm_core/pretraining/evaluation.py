@@ -1,6 +1,10 @@
-"""The loss on held-out titles: always the same pieces, with the same masks."""
+"""The loss on held-out titles: always the same pieces, with the same masks, and nothing else hidden or asked.
+
+So it compares between objectives, and with baselines that know nothing of an objective.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -28,7 +32,7 @@ def held_out_questions(
     """
     generator = torch.Generator().manual_seed(seed)
     for pieces in whole_pieces(reader, indices, config.model, config.trainer.shots_per_step):
-        yield ask(pieces, config, generator)
+        yield ask(pieces, _msm_alone(config), generator)
 
 
 def held_out_loss(
@@ -50,9 +54,14 @@ def held_out_loss(
         for questions in asked:
             counts = count(questions)
             shares = [
-                float(losses(encoder, heads, questions[i], counts, config).msm) for i in own_share(questions, peers)
+                float(losses(encoder, heads, questions[i], counts, _msm_alone(config)).msm)
+                for i in own_share(questions, peers)
             ]
             total += sum(shares) * counts.masked
             n_masked += counts.masked
     encoder.train(was_training)
     return sum(peers.gather(total)) / n_masked
+
+
+def _msm_alone(config: PretrainingConfig) -> PretrainingConfig:
+    return replace(config, objective=config.objective.msm_alone)
