@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -21,6 +22,18 @@ DEFAULT_HOME = ".mediafm"
 def home_from_environment() -> Path:
     """The home that the environment names, else `.mediafm` below the working directory."""
     return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+
+
+class Place(NamedTuple):
+    """Which of several processes this one is."""
+
+    rank: int  # from 0
+    size: int  # how many they are
+
+
+def place_among_processes() -> Place:
+    """What torchrun says to each process that it starts."""
+    return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
 
 
 REPORTER: ContextVar[Reporter] = ContextVar("reporter", default=LogReporter())  # noqa: B039  (it has no state)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import dagster as dg
@@ -21,6 +22,9 @@ from mediafm_core.pretraining.stage import forget_training, make_encoder
 
 WORKER = "mediafm_assets.training.worker"
 """What each process runs."""
+
+_LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+"""The one interface that the processes talk over. They meet in a file: no other machine can join them."""
 
 Context = dg.OpExecutionContext | dg.AssetExecutionContext
 
@@ -49,16 +53,18 @@ def _launch(context: Context, n_processes: int, bench: Bench, step: Step) -> Non
     Raises:
         TrainingError: a process failed, with what it said; or ended without a word.
     """
-    heard = _Heard(bench.reporter)
+    heard, name = _Heard(bench.reporter), bench.encoder(step).name
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
     try:
-        dg.PipesSubprocessClient(message_reader=heard).run(
-            context=context,
-            command=[*torchrun, "-m", WORKER],
-            extras={"home": str(bench.home.root), "encoder": bench.encoder(step).name},
-        )
+        with TemporaryDirectory() as meeting:
+            dg.PipesSubprocessClient(message_reader=heard).run(
+                context=context,
+                command=[*torchrun, "-m", WORKER],
+                env={"GLOO_SOCKET_IFNAME": _LOOPBACK},
+                extras={"home": str(bench.home.root), "encoder": name, "meeting": f"file://{meeting}/processes"},
+            )
     except DagsterPipesExecutionError as error:
-        raise heard.failure(f"encoder {bench.encoder(step).name!r}, trained by {n_processes} processes") from error
+        raise heard.failure(f"encoder {name!r}, trained by {n_processes} processes") from error
 
 
 class _Heard(dg.PipesTempFileMessageReader):

@@ -13,9 +13,13 @@ _Make = Callable[..., ModelConfig]
 
 _LENGTHS: Mapping[str, TrainerConfig] = MappingProxyType(
     {
-        "tiny": TrainerConfig(),
-        "base": TrainerConfig(steps=100_000, shots_per_step=65_536, warm_up_steps=1_000, adamw_rate=3e-4),
-        "large": TrainerConfig(steps=200_000, shots_per_step=131_072, warm_up_steps=2_000, adamw_rate=2e-4),
+        "tiny": TrainerConfig(gru_steps=500),
+        "base": TrainerConfig(
+            steps=100_000, shots_per_step=65_536, warm_up_steps=1_000, adamw_rate=3e-4, gru_steps=500
+        ),
+        "large": TrainerConfig(
+            steps=200_000, shots_per_step=131_072, warm_up_steps=2_000, adamw_rate=2e-4, gru_steps=500
+        ),
     }
 )
 """How long an encoder of each size is trained. Of `base` and `large` nothing was ever trained here to the end."""

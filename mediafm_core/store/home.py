@@ -7,7 +7,8 @@ artifacts/       <kind>/<axis>/…/<fingerprint>.<suffix>
 declarations/    what the catalogue asks for, one JSON object each
 production.json  the pointer: which snapshot readers see
 ledger.db        SQLite; can be made again from the objects
-work/            decoded working sets, evicted after use
+work/            decoded working sets, evicted after use; saved states of trainings
+curves/          <encoder>/: what TensorBoard reads of its training
 dagster/         the Dagster instance of this home
 """
 

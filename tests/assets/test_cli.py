@@ -289,6 +289,16 @@ def test_encoders_are_listed(mediafm):
     assert row["titles"] == 2
     assert row["embedded"] == "2/2"
     assert row["production"] is True
+    assert row["learnt"] == "not judged"
+
+
+def test_an_encoder_s_training_is_reported_where_there_are_no_tasks(mediafm):
+    report = json.loads(mediafm("encoder", "report", "v1", "--json").stdout)
+    assert report["tasks"] == []
+    assert report["training"]["why"] == "no title was held out of training"
+    assert "learnt: not judged" in mediafm("encoder", "report", "v1").stdout
+    with pytest.raises(MediaFMError, match="no such encoder"):
+        mediafm("encoder", "report", "v9")
 
 
 def test_a_report_is_a_page(mediafm, home, tmp_path):

@@ -196,7 +196,9 @@ def test_rollback_shows_the_release_before(live_home):
 
 
 def test_a_program_reads_the_report_in_these_columns_and_in_this_order(live_home):
-    rows = json.loads(told(live_home, "encoder", "report", "v1", "--json"))
+    report = json.loads(told(live_home, "encoder", "report", "v1", "--json"))
+    assert report["training"]["learnt"] == "not judged"
+    rows = report["tasks"]
     assert all(list(row) == ["task", "features", "metric", "value", "low", "high", "dims"] for row in rows)
     assert {row["task"] for row in rows} == set(TASKS)
     features = [{row["features"] for row in rows if row["task"] == task} for task in TASKS]
