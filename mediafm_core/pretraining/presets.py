@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mediafm_core.errors import TrainingError
-from mediafm_core.model.config import ModelConfig, Positions, sized
+from mediafm_core.model.config import ModelConfig, Positions, Readout, sized
 from mediafm_core.pretraining.config import Distance, ObjectiveConfig, PretrainingConfig, TrainerConfig
 
 _Make = Callable[..., ModelConfig]
@@ -35,7 +35,8 @@ _REACHES = (4, 12, 40)
 def _paper(model: _Make, trainer: TrainerConfig) -> PretrainingConfig:
     """The post's objective and positions; sizes and rates are ours, the post has none."""
     objective = ObjectiveConfig(distance=Distance.FUSED, visible_share=0.0, visible_weight=0.0)
-    return PretrainingConfig(model=model(positions=Positions.LEARNED), objective=objective, trainer=trainer)
+    made = model(positions=Positions.LEARNED, readout=Readout.PROJECTED)
+    return PretrainingConfig(model=made, objective=objective, trainer=trainer)
 
 
 def _mediafm(model: _Make, trainer: TrainerConfig) -> PretrainingConfig:
