@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,9 +107,10 @@ def test_the_corpus_mean_is_at_a_right_angle_from_every_shot_that_has_anything()
 
 
 @pytest.mark.parametrize("distance", Distance)
-def test_the_encoder_is_measured_as_in_training(distance: Distance) -> None:
+@pytest.mark.parametrize("others", [{}, {"modality_share": 0.3, "horizon_weight": 1.0, "metadata_weight": 0.5}])
+def test_the_encoder_is_measured_as_in_training(distance: Distance, others: dict[str, Any]) -> None:
     given = config()
-    given = replace(given, objective=replace(given.objective, distance=distance))
+    given = replace(given, objective=replace(given.objective, distance=distance, **others))
     trained = train(corpus(), given, seed=3)
     assert trained.held_out_losses is not None
     generator = torch.Generator().manual_seed(3)

@@ -15,7 +15,7 @@ from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.baselines.gru import Told, train_gru
 from mediafm_core.pretraining.baselines.guesses import FIXED, WIDTHS, Guesser, gaussian
 from mediafm_core.pretraining.baselines.verdict import TitleLosses, Verdict, judge, unjudged
-from mediafm_core.pretraining.config import ObjectiveConfig, PretrainingConfig
+from mediafm_core.pretraining.config import PretrainingConfig
 from mediafm_core.pretraining.corpus import Reader, Split
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
 from mediafm_core.pretraining.objective.losses import losses
@@ -84,8 +84,8 @@ def measure(
         seed: of the masks.
     """
     generator = torch.Generator().manual_seed(seed)
-    masked_only = replace(config, objective=_masked_only(config))
-    heads = ObjectiveHeads.new(masked_only, generator)  # none: the generator rests
+    config = replace(config, objective=config.objective.msm_alone)
+    heads = ObjectiveHeads.new(config, generator)  # none: the generator rests
     sums: dict[str, list[float]] = {name: [] for name in asked}
     n_masked: list[float] = []
     for index in indices:
@@ -94,14 +94,9 @@ def measure(
         counts = count(questions)
         n_masked.append(counts.masked)
         for name, encoder in asked.items():
-            parts = [float(losses(encoder, heads, question, counts, masked_only).msm) for question in questions]
+            parts = [float(losses(encoder, heads, question, counts, config).msm) for question in questions]
             sums[name].append(sum(parts))
     return {name: TitleLosses(np.array(means), np.array(n_masked)) for name, means in sums.items()}
-
-
-def _masked_only(config: PretrainingConfig) -> ObjectiveConfig:
-    weights = ("visible_weight", "modality_weight", "horizon_weight", "metadata_weight", "contrast_weight")
-    return replace(config.objective, **dict.fromkeys(weights, 0.0))
 
 
 def _baselines(
