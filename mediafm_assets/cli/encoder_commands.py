@@ -90,21 +90,23 @@ def report(
     """Show how an encoder's training went, beside its baselines, and what it reaches on each task.
 
     A task's figures are on titles held out, beside baselines that no encoder has read; without labels there are none.
+    As JSON, `tasks` is null while the report on them was not made.
 
     Example: mediafm encoder report v1 --json
     """
     opened = open_home(home)
-    facts = _trained(opened, name)
+    facts, rows = _trained(opened, name), _report_rows(opened, name)
     training = {fact: facts.get(fact) for fact in _TRAINING_FACTS}
-    rows = [{column: row[column] for column in _REPORT_COLUMNS} for row in _report_rows(opened, name)]
     if as_json:
         return print_json({"training": training, "tasks": rows})
     console.print(f"encoder {name}, learnt: {training['learnt']} ({training['why']})", markup=False)
-    measured = [tuple(row[column] for column in _BASELINE_COLUMNS) for row in facts.get("baselines") or ()]
-    if measured:
-        print_table("Masked Shot Modeling on titles held out", _BASELINE_COLUMNS, measured)
+    if measured := training["baselines"]:
+        lines = [tuple(row[column] for column in _BASELINE_COLUMNS) for row in measured]
+        print_table("Masked Shot Modeling on titles held out", _BASELINE_COLUMNS, lines)
     if rows:
         print_table("tasks", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
+    elif rows is None:
+        console.print("no report on tasks yet\nnext  mediafm apply")
     return None
 
 
@@ -123,8 +125,8 @@ def _trained(home: Home, name: str) -> Mapping[str, Any]:
     return row.manifest.facts
 
 
-def _report_rows(home: Home, name: str) -> list[dict[str, object]]:
-    """Figures of the tasks; none where the home has no labels."""
+def _report_rows(home: Home, name: str) -> list[dict[str, object]] | None:
+    """Figures of the tasks: none where the home has no labels, None where the report was not made yet."""
     from mediafm_core.planning.desired import desired, encoder_steps
     from mediafm_core.store.manifest import read_document
 
@@ -132,13 +134,8 @@ def _report_rows(home: Home, name: str) -> list[dict[str, object]]:
     if report is None:
         return []
     if home.ledger.artifact(report.key) is None:
-        raise PlanError(
-            f"encoder {name!r}",
-            found="no report",
-            expected="a report on its heads",
-            next_step="Run `mediafm apply`.",
-        )
-    return read_document(home.read(report.key))["rows"]
+        return None
+    return [{column: row[column] for column in _REPORT_COLUMNS} for row in read_document(home.read(report.key))["rows"]]
 
 
 @app.command(name="list")

@@ -32,7 +32,7 @@ def training_picture(curve: Rows, baselines: Mapping[str, float]) -> bytes:
     for shade, (name, loss) in enumerate(sorted(baselines.items(), key=lambda each: each[1])):
         axes.axhline(loss, color=str(0.2 + 0.1 * shade), linewidth=0.8, linestyle="--", label=name)
     axes.set(xlabel="step", ylabel="loss", ylim=(0, None))
-    axes.legend(fontsize=7, frameon=False, loc="lower left")
+    axes.legend(fontsize=7, framealpha=0.8, loc="best")
     for place, names in enumerate((_named(curve, "rate/"), ["gradient_norm"], ["shots_per_s"])):
         panel = figure.add_subplot(grid[place, 1])
         for name in names:

@@ -212,7 +212,8 @@ def test_an_encoder_without_a_report_says_what_to_do(live_home):
     steps = desired(read_state(live_home)).encoders["v1"]
     assert steps.report is not None
     live_home.ledger.forget([steps.report.key])
-    assert "no report" in refused(live_home, "encoder", "report", "v1")
+    assert "next  mediafm apply" in told(live_home, "encoder", "report", "v1")
+    assert json.loads(told(live_home, "encoder", "report", "v1", "--json"))["tasks"] is None
 
 
 # narrative titles
