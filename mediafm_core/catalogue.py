@@ -292,9 +292,9 @@ _KINDS = (
     ArtifactKind(name="mediafm_encoder", axes=("encoder",), code_version=1, suffix=".safetensors"),
     ArtifactKind(name="contextual_embeddings", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
     ArtifactKind(name="labels", axes=("task",), code_version=1, suffix=".parquet"),
-    ArtifactKind(name="probe_heads", axes=("encoder", "task"), code_version=1, suffix=".safetensors"),
+    ArtifactKind(name="probe_heads", axes=("encoder", "task"), code_version=2, suffix=".safetensors"),
     ArtifactKind(name="predictions", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
-    ArtifactKind(name="probe_report", axes=("encoder",), code_version=1, suffix=".json"),
+    ArtifactKind(name="probe_report", axes=("encoder",), code_version=2, suffix=".json"),
     ArtifactKind(name="release", axes=("encoder",), code_version=1, suffix=".json"),
     ArtifactKind(name="snapshot", axes=(), code_version=1, suffix=".parquet"),
 )

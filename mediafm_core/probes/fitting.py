@@ -1,4 +1,4 @@
-"""Fitting linear heads, along a grid of regularisations.
+"""Fitting linear heads in closed form or nearly so, along a grid of regularisations.
 
 Features are standardised. Ridge has a closed form. For cross-entropy they are turned into their principal axes, where
 each label's loss is so nearly round that a few steps of conjugate gradients, taken for all labels at once, end it.
@@ -13,12 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-
-from mediafm_core.probes.tasks import HeadKind
-
-GRIDS = {HeadKind.RIDGE: (12.8, 3.2, 0.8, 0.2, 0.05), HeadKind.LOGISTIC: (0.3, 0.1, 0.03, 0.01, 0.003)}
-"""Regularisations to choose from, the strongest first: each is the weight of ||W||^2 against the mean loss of a clip,
-which is the squared error (ridge) or twice the cross-entropy (logistic)."""
 
 N_STEPS = 6
 """Of conjugate gradients for each regularisation. Where one is chosen, further steps change average precision by
@@ -36,11 +30,12 @@ class Standardised(NamedTuple):
     values: Tensor  # (n, R)
 
 
-class Linear(NamedTuple):
-    """A linear map of standardised features."""
+class Fitted(NamedTuple):
+    """What a head does with standardised features."""
 
-    weights: Tensor  # (R, L)
+    weights: Tensor  # (R, L) of a linear head; of others as many rows as their inner layer gives
     bias: Tensor  # (L,)
+    inner: Tensor | None = None  # the layer before; a linear head has none
 
 
 def standardise(features: NDArray[np.float32]) -> Standardised:
@@ -53,23 +48,14 @@ def standardise(features: NDArray[np.float32]) -> Standardised:
     return Standardised(mean, scale, x.div_(scale))
 
 
-def fit_path(
-    kind: HeadKind, features: Standardised, targets: NDArray[np.floating], grid: Sequence[float]
-) -> Iterator[Linear]:
-    """Fit a head for each regularisation, one after the other as they are asked for.
+def ridge_path(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Fitted]:
+    """Ridge regression for each regularisation, by the products of columns, or of rows where they are fewer.
 
     Args:
-        kind: which loss.
         features: of n clips.
-        targets: (n, L); 0 and 1 for cross-entropy.
-        grid: regularisations, the strongest first, so that each starts where the last one ended.
+        y: (n, L) float32.
+        grid: weights of ||W||^2 against the mean squared error of a clip.
     """
-    y = torch.from_numpy(targets.astype(np.float32))
-    return {HeadKind.RIDGE: _ridge, HeadKind.LOGISTIC: _logistic}[kind](features, y, grid)
-
-
-def _ridge(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Linear]:
-    """By the products of columns, or of rows where they are fewer."""
     x, bias = features.values, y.mean(dim=0)
     n, width = x.shape
     by_column = width <= n
@@ -78,17 +64,24 @@ def _ridge(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator
     for alpha in grid:
         root = torch.linalg.cholesky(products + alpha * torch.eye(len(products)))
         solved = torch.cholesky_solve(given, root)
-        yield Linear(solved if by_column else x.T @ solved, bias)
+        yield Fitted(solved if by_column else x.T @ solved, bias)
 
 
-def _logistic(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Linear]:
+def logistic_path(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Fitted]:
+    """Cross-entropy of all labels at once for each regularisation, each starting where the last one ended.
+
+    Args:
+        features: of n clips.
+        y: (n, L) float32, 0 and 1.
+        grid: weights of ||W||^2 against twice the mean cross-entropy of a clip, the strongest first.
+    """
     share = y.mean(dim=0).clamp(0.5 / len(y), 1 - 0.5 / len(y))  # (L,); a label that all or no clips bear stays finite
     axes, variance = _principal(features.values)
     z = features.values @ axes  # (n, r)
     w = torch.cat([torch.zeros(len(variance), y.shape[1]), torch.logit(share)[None]])  # (r + 1, L)
     for alpha in grid:
         w = _least_cross_entropy(z, variance, y, w, share * (1 - share), alpha)
-        yield Linear(axes @ w[:-1], w[-1])
+        yield Fitted(axes @ w[:-1], w[-1])
 
 
 def _principal(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-import numpy as np
-
-from mediafm_core.errors import LabelsError
+from mediafm_core.probes.comparing import difference, value
 from mediafm_core.probes.labels import OutOfFold
-from mediafm_core.probes.metrics import Interval, measure, paired_difference
+from mediafm_core.probes.metrics import Interval
 
 
 class Verdict(StrEnum):
@@ -68,53 +66,24 @@ def gate(
     return Gate(all(row.verdict is Verdict.PASSES for row in rows), rows)
 
 
-def comparable(first: OutOfFold, second: OutOfFold) -> bool:
-    """Whether both are scores of the same clips against the same labels."""
-    return first.labels.digest == second.labels.digest
-
-
 def _row(
     task: str, new: OutOfFold | None, live: OutOfFold | None, floor: float | None, n_draws: int, seed: int
 ) -> GateRow:
     if new is None:
-        live_value = _value(live) if live else None
-        return GateRow(task, None, live_value, None, None, None, Verdict.BLOCKS, "the candidate has no head for it")
-    value = _value(new)
-    difference = _difference(new, live, n_draws, seed) if live else None
-    verdict, reason = _judge(value, difference, floor)
-    return GateRow(task, value, _value(live) if live else None, *(difference or (None, None, None)), verdict, reason)
+        lost = value(live) if live else None
+        return GateRow(task, None, lost, None, None, None, Verdict.BLOCKS, "the candidate has no head for it")
+    reached = value(new)
+    change = difference(new, live, n_draws=n_draws, seed=seed) if live else None
+    verdict, reason = _judge(reached, change, floor)
+    return GateRow(task, reached, value(live) if live else None, *(change or (None, None, None)), verdict, reason)
 
 
-def _judge(value: float, difference: Interval | None, floor: float | None) -> tuple[Verdict, str]:
-    if floor is not None and value < floor:
-        return Verdict.BLOCKS, f"{value:.4f} is below the floor of {floor:.4f}"
-    if difference is None:
+def _judge(reached: float, change: Interval | None, floor: float | None) -> tuple[Verdict, str]:
+    if floor is not None and reached < floor:
+        return Verdict.BLOCKS, f"{reached:.4f} is below the floor of {floor:.4f}"
+    if change is None:
         return Verdict.PASSES, "production has no scores for it"
-    change = f"{difference.value:+.4f}, 95 % between {difference.low:+.4f} and {difference.high:+.4f}"
-    if difference.high < 0:
-        return Verdict.BLOCKS, f"worse than production by more than titles vary: {change}"
-    return Verdict.PASSES, f"not worse than production by more than titles vary: {change}"
-
-
-def _value(out: OutOfFold) -> float:
-    return measure(out.labels.task.metric, out.scores, out.labels.targets, out.labels.of)
-
-
-def _difference(new: OutOfFold, live: OutOfFold, n_draws: int, seed: int) -> Interval:
-    labels = new.labels
-    if not comparable(new, live):
-        raise LabelsError(
-            f"task {labels.task.name!r}",
-            found=f"candidate scored on {_said(new)}, production on {_said(live)}",
-            expected="both scored on the same clips and labels",
-            next_step="Score production's encoder on the candidate's labels, then compare.",
-        )
-    generator = np.random.default_rng(seed)
-    return paired_difference(
-        labels.task.metric, new.scores, live.scores, labels.targets, labels.of, n_draws=n_draws, generator=generator
-    )
-
-
-def _said(out: OutOfFold) -> str:
-    labels = out.labels
-    return f"{len(labels)} clips of {len(labels.titles)} titles with {len(labels.names)} labels ({labels.digest[:8]})"
+    said = f"{change.value:+.4f}, 95 % between {change.low:+.4f} and {change.high:+.4f}"
+    if change.high < 0:
+        return Verdict.BLOCKS, f"worse than production by more than titles vary: {said}"
+    return Verdict.PASSES, f"not worse than production by more than titles vary: {said}"

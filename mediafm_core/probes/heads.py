@@ -1,10 +1,11 @@
-"""A head: the linear layer that answers one task, bound to the encoder whose vectors it was fitted on.
+"""A head: the layer that answers one task, bound to the encoder whose vectors it was fitted on.
 
-Shape letters: n clips, R width of a read, L labels.
+Shape letters: n clips, R width of a read, L labels, K width of what the last layer reads: R unless one stands
+before it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,9 @@ from mediafm_core.errors import DimensionError, EncoderMismatchError
 from mediafm_core.model.container import pack, unpack
 from mediafm_core.probes.features import Features, Origin, TitleShots
 from mediafm_core.probes.labels import LabelSet, OutOfFold
+from mediafm_core.probes.learning import inner_of
 from mediafm_core.probes.reads import READS, read_clips
-from mediafm_core.probes.tasks import Task, task_named
+from mediafm_core.probes.tasks import HeadKind, Task, task_named
 
 FORMAT = 1
 
@@ -25,7 +27,7 @@ Scores = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Head:
-    """One fitted linear layer, with all that is needed to score a clip."""
+    """One fitted layer, with all that is needed to score a clip. Its kind is that of its task's head."""
 
     task: Task
     origin: Origin  # of the vectors that it reads
@@ -34,13 +36,14 @@ class Head:
     names: tuple[str, ...]  # L labels; of a ranking: ("rank",)
     mean: NDArray[np.float32]  # (R,)
     scale: NDArray[np.float32]  # (R,)
-    weights: NDArray[np.float32]  # (R, L)
+    weights: NDArray[np.float32]  # (K, L)
     bias: NDArray[np.float32]  # (L,)
+    inner: NDArray[np.float32] | None = None  # the layer before the last; see `inner_of`. A linear head has none
 
     @property
     def dims(self) -> int:
         """Width of what the head reads."""
-        return len(self.weights)
+        return len(self.mean)
 
 
 class Probe(NamedTuple):
@@ -53,10 +56,12 @@ class Probe(NamedTuple):
         """Safetensors; the same probe gives the same bytes."""
         head, (labels, scores) = self.head, self.held_out
         arrays = {name: getattr(head, name) for name in _HEAD_ARRAYS} | {n: getattr(labels, n) for n in _LABEL_ARRAYS}
+        arrays |= {} if head.inner is None else {"inner": head.inner}
         tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in {**arrays, "scores": scores}.items()}
         said = {
             "format": FORMAT,
             "task": head.task.name,
+            "kind": head.task.head.value,
             "encoder": head.origin.encoder,
             "suite": head.origin.suite,
             "read": head.read,
@@ -77,7 +82,8 @@ class Probe(NamedTuple):
         """
         tensors, said = unpack(data, "probe head", FORMAT)
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        task = task_named(said["task"])
+        known = task_named(said["task"])
+        task = replace(known, head=HeadKind(said.get("kind", known.head)))  # bytes of before had the task's own alone
         labels = _labels(task, said, arrays)
         head = Head(
             task=task,
@@ -86,6 +92,7 @@ class Probe(NamedTuple):
             regularisation=said["regularisation"],
             names=tuple(said["names"]),
             **{name: arrays[name] for name in _HEAD_ARRAYS},
+            inner=arrays.get("inner"),
         )
         return cls(head, OutOfFold(labels, arrays["scores"]))
 
@@ -128,8 +135,16 @@ def score(head: Head, features: Features) -> Scores:
             expected=f"read {head.read!r}, (n, {head.dims})",
             next_step="Read the clips with the head's own read.",
         )
-    standardised = np.subtract(features.values, head.mean, dtype=np.float32) / head.scale  # (n, R)
-    return (standardised @ head.weights + head.bias).astype(np.float32, copy=False)
+    standardised = np.subtract(features.values, head.mean, dtype=np.float32)  # (n, R)
+    standardised /= head.scale
+    return (_last_reads(head, standardised) @ head.weights + head.bias).astype(np.float32, copy=False)
+
+
+def _last_reads(head: Head, standardised: Scores) -> Scores:
+    """(n, K)."""
+    if head.inner is None:
+        return standardised
+    return inner_of(head.task.head, torch.from_numpy(standardised), torch.from_numpy(head.inner)).numpy()
 
 
 def predict(head: Head, shots: TitleShots, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> Scores:

@@ -6,7 +6,7 @@ hold it to scikit-learn and SciPy.
 Shape letters: n clips, L labels, T titles, B draws.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,11 +27,37 @@ class Interval(NamedTuple):
     high: float
 
 
+class Resampled(NamedTuple):
+    """A value, and what it is when titles are drawn anew."""
+
+    value: float
+    drawn: NDArray[np.floating]
+    """(B,); NaN where a draw left nothing to tell apart."""
+
+    @property
+    def interval(self) -> Interval:
+        """The value with the middle 95 % of the draws that left something."""
+        low, high = np.nanpercentile(self.drawn, [_TAIL, 100 - _TAIL])
+        return Interval(self.value, float(low), float(high))
+
+    def less(self, other: "Resampled") -> "Resampled":
+        """The difference to another value; both must have had the same draws."""
+        return Resampled(self.value - other.value, self.drawn - other.drawn)
+
+    def over(self, other: "Resampled") -> "Resampled":
+        """How much larger than another value, relative to that; both must have had the same draws.
+
+        A draw where the other is not above 0 is left out.
+        """
+        ratio = np.divide(self.drawn, other.drawn, out=np.full(len(self.drawn), np.nan), where=other.drawn > 0)
+        return Resampled(self.value / other.value - 1, ratio - 1)
+
+
 def measure(metric: Metric, scores: Floats, targets: NDArray[Any], of: NDArray[np.int64]) -> float:
     """The metric over all clips.
 
     A label that no clip bears has no average precision and is left out of the macro mean; a title whose clips share
-    one rank, or that has one clip, has no tau and is left out of its mean.
+    one rank, or that has one clip, has no tau and is left out of its mean; one whose clips share one score has tau 0.
 
     Args:
         metric: which.
@@ -65,26 +91,21 @@ def bootstrap(
     generator: np.random.Generator,
 ) -> Interval:
     """The metric, and its interval when titles are drawn with replacement; arguments as for `measure`."""
-    value = measure(metric, scores, targets, of)
-    drawn = _METRICS[metric](scores, targets, of, _draws(of, n_draws, generator))
-    return Interval(value, *_middle(drawn))
+    return resample(metric, scores, targets, of, n_draws=n_draws, generator=generator).interval
 
 
-def paired_difference(
+def resample(
     metric: Metric,
-    first: Floats,
-    second: Floats,
+    scores: Floats,
     targets: NDArray[Any],
     of: NDArray[np.int64],
     *,
     n_draws: int = 200,
     generator: np.random.Generator,
-) -> Interval:
-    """How much better `first` is than `second`: the same titles are drawn for both; arguments as for `measure`."""
-    value = measure(metric, first, targets, of) - measure(metric, second, targets, of)
-    draws = _draws(of, n_draws, generator)
-    drawn = _METRICS[metric](first, targets, of, draws) - _METRICS[metric](second, targets, of, draws)
-    return Interval(value, *_middle(drawn))
+) -> Resampled:
+    """The metric, and each of its values when titles are drawn with replacement; arguments as for `measure`."""
+    value = measure(metric, scores, targets, of)
+    return Resampled(value, _METRICS[metric](scores, targets, of, _draws(of, n_draws, generator)))
 
 
 def _check(scores: Floats, targets: NDArray[Any], of: NDArray[np.int64]) -> None:
@@ -106,11 +127,6 @@ def _draws(of: NDArray[np.int64], n_draws: int, generator: np.random.Generator) 
     """(B, T): how often each title is drawn."""
     n_titles = int(of.max()) + 1
     return generator.multinomial(n_titles, np.full(n_titles, 1 / n_titles), size=n_draws).astype(np.float64)
-
-
-def _middle(drawn: Floats) -> Sequence[float]:
-    """Draws without anything to tell apart are left out."""
-    return [float(bound) for bound in np.nanpercentile(drawn, [_TAIL, 100 - _TAIL])]
 
 
 def _macro_ap(scores: Floats, targets: NDArray[Any], of: NDArray[np.int64], weights: Floats | None) -> Floats:
@@ -155,7 +171,10 @@ def _kendall_tau(scores: Floats, targets: NDArray[Any], of: NDArray[np.int64], w
 
 
 def title_taus(scores: Floats, ranks: Floats, of: NDArray[np.int64]) -> Floats:
-    """(T,): Kendall's tau-b of each title's clips; NaN where scores or ranks are all equal."""
+    """(T,): Kendall's tau-b of each title's clips; 0 where all scores are equal, NaN where all ranks are.
+
+    SciPy has NaN for both. But who gives all clips one score has ranked nothing, and must not gain by being left out.
+    """
     left, right = _pairs(of)
     by_score, by_rank = np.sign(scores[left] - scores[right]), np.sign(ranks[left] - ranks[right])
     n_titles = int(of.max()) + 1
@@ -164,7 +183,7 @@ def title_taus(scores: Floats, ranks: Floats, of: NDArray[np.int64]) -> Floats:
         for each in (by_score * by_rank, by_score**2, by_rank**2)
     )
     untied = np.sqrt(scored * ranked)
-    return np.divide(agree, untied, out=np.full(n_titles, np.nan), where=untied > 0)
+    return np.divide(agree, untied, out=np.where(ranked > 0, 0.0, np.nan), where=untied > 0)
 
 
 def _pairs(of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

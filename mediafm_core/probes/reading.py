@@ -4,6 +4,7 @@ The rules: a clip lies within its title; the same span of a title stands once; c
 known refuses the file, for a misspelt one would vanish in silence. Rows are counted from 1, the header not counted.
 """
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -85,12 +86,32 @@ def _value_column(task: Task) -> str:
 
 
 def _read_csv(path: Path) -> pl.DataFrame:
+    """All cells as text, but for the numbers; a cell that is no number becomes null and breaks a rule later."""
     try:
-        frame = pl.read_csv(path, infer_schema=False, empty_string_is_null=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = csv.reader(file, strict=True)
+    except (csv.Error, OSError, ValueError) as error:  # ValueError: no header, or not UTF-8
         raise _unreadable(path, error) from error
+    while rows and not rows[-1]:
+        rows.pop()  # blank lines at the end
+    _check_cells(header, rows, path.name)
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String()), orient="row")
     numbers = [name for name in ("start_s", "end_s", "rank") if name in frame.columns]
     return frame.with_columns(pl.col(numbers).str.strip_chars().cast(pl.Float64, strict=False))
+
+
+def _check_cells(header: list[str], rows: list[list[str]], name: str) -> None:
+    """A missing cell would read as a clip without labels, and a name that stands twice hides a column."""
+    twice = sorted({column for column in header if header.count(column) > 1})
+    ragged = [number for number, row in enumerate(rows, 1) if len(row) != len(header)]
+    if twice or ragged:
+        shown = ", ".join(map(str, ragged[:_N_ROWS_SHOWN])) + (" and more" if len(ragged) > _N_ROWS_SHOWN else "")
+        raise LabelsError(
+            f"labels {name}" + (f", row {shown}" if ragged else ""),
+            found=f"columns {', '.join(twice)} twice" if twice else f"another number of cells than {len(header)}",
+            expected="each column once, and a cell for it in every row",
+            next_step="Put cells that hold commas in quotes, join labels by ';', and give the labels again.",
+        )
 
 
 def _read_parquet(path: Path) -> pl.DataFrame:

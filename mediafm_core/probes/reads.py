@@ -44,6 +44,7 @@ _READS = (
     Read(name="clip + windows + cosines", parts=("clip", *_WINDOWS, "cosines")),
     Read(name="position", parts=("position",)),
     Read(name="title vector", parts=("title vector",)),
+    Read(name="cosines", parts=("cosines",)),
     Read(name="shots of the clip", parts=("slots",)),
 )
 
@@ -56,8 +57,8 @@ CONTEXTUAL_READS: Final = tuple(
         "clip",
         "clip + title vector",
         "clip + 12 before + 12 after",
-        "clip + neighbours within 12",
         "clip + title mean",
+        "clip + 12 before + 12 after + title vector",
     )
 )
 """Among these a head of an encoder chooses, inside its training titles."""

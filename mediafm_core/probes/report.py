@@ -7,22 +7,22 @@ intervals by bootstrap over titles with the same draws.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
+from mediafm_core.probes.comparing import interval
 from mediafm_core.probes.features import TitleShots
 from mediafm_core.probes.heads import Probe
 from mediafm_core.probes.labels import LabelSet, OutOfFold
-from mediafm_core.probes.metrics import bootstrap
 from mediafm_core.probes.probing import out_of_fold
 from mediafm_core.probes.reads import READS, Read, read_label_set
 
 CONTEXTUAL = "contextual"
+FUSED_ROW = "fused"
 
 BASELINES: Mapping[str, Read] = {
-    "fused": READS["clip"],
+    FUSED_ROW: READS["clip"],
     "fused + neighbours within 12": READS["clip + neighbours within 12"],
     "fused + 12 before + 12 after": READS["clip + 12 before + 12 after"],
     "fused + title mean": READS["clip + title mean"],
+    "fused + 12 before + 12 after + title mean": READS["clip + 12 before + 12 after + title mean"],
     "position only": READS["position"],
 }
 """Rows without an encoder, by the name that they have in the report."""
@@ -68,7 +68,7 @@ def report_rows(
 
 def contextual_row(probe: Probe, *, n_draws: int = 200, seed: int = 0) -> ReportRow:
     """The row of the encoder itself: nothing is fitted anew."""
-    return _row(CONTEXTUAL, probe.held_out, probe.head.dims, n_draws, seed)
+    return row_of(CONTEXTUAL, probe.held_out, probe.head.dims, n_draws=n_draws, seed=seed)
 
 
 def baseline_rows(
@@ -79,12 +79,19 @@ def baseline_rows(
     for name, read in BASELINES.items():
         features = read_label_set(read, fused, labels)
         out = out_of_fold(labels, [features])
-        rows.append(_row(name, out, features.values.shape[1], n_draws, seed))
+        rows.append(row_of(name, out, features.values.shape[1], n_draws=n_draws, seed=seed))
     return rows
 
 
-def _row(name: str, out: OutOfFold, dims: int, n_draws: int, seed: int) -> ReportRow:
-    labels, task = out.labels, out.labels.task
-    generator = np.random.default_rng(seed)
-    found = bootstrap(task.metric, out.scores, labels.targets, labels.of, n_draws=n_draws, generator=generator)
-    return ReportRow(task.name, name, task.metric.value, *found, dims)
+def row_of(name: str, out: OutOfFold, dims: int, *, n_draws: int = 200, seed: int = 0) -> ReportRow:
+    """The row of any held-out scores.
+
+    Args:
+        name: of the features.
+        out: the scores.
+        dims: width of what the head reads.
+        n_draws: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    task = out.labels.task
+    return ReportRow(task.name, name, task.metric.value, *interval(out, n_draws=n_draws, seed=seed), dims)

@@ -26,10 +26,16 @@ class Metric(StrEnum):
 
 
 class HeadKind(StrEnum):
-    """How a linear head is fitted."""
+    """What a head is and how it is fitted. The last three are off: the ablation shows what they would bring."""
 
-    LOGISTIC = "logistic"  # all labels jointly, by cross-entropy
-    RIDGE = "ridge"  # closed form, by squared error
+    LOGISTIC = "logistic"  # linear, all labels jointly, by cross-entropy
+    RIDGE = "ridge"  # linear, closed form, by squared error
+    SMOOTH_AP = "smooth AP"  # linear, by a soft average precision, from a ridge on
+    MLP = "MLP"  # one hidden layer
+    ATTENTION = "attention"  # linear, on the clip's shots weighed by attention in place of their seconds
+
+
+_OF_RANKINGS = (HeadKind.RIDGE, HeadKind.MLP, HeadKind.ATTENTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Task:
     def __post_init__(self) -> None:
         assert self.n_folds >= 2
         assert (self.kind is TaskKind.RANKING) == (self.metric is Metric.KENDALL_TAU)
+        assert self.kind is not TaskKind.RANKING or self.head in _OF_RANKINGS, "ranks are neither 0 nor 1"
         assert self.kind is not TaskKind.BINARY or (self.labels is not None and len(self.labels) == 1)
 
 

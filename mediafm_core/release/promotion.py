@@ -72,7 +72,7 @@ def _held_out(home: Home, key: ArtifactKey) -> Any:
 
 def _live(bench: Bench, candidate: Mapping[str, Any]) -> dict[str, Any]:
     """Production's held-out scores, of the tasks whose labels are still those of the candidate."""
-    from mediafm_core.probes.gate import comparable
+    from mediafm_core.probes.comparing import comparable
 
     release = bench.state.release
     if release is None:

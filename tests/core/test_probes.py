@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from mediafm_core.errors import ArtifactError, DimensionError, EncoderMismatchError, LabelsError
 from mediafm_core.probes import fitting
 from mediafm_core.probes.features import Features, Origin, TitleShots
-from mediafm_core.probes.fitting import fit_path, standardise
+from mediafm_core.probes.fitting import logistic_path, ridge_path, standardise
 from mediafm_core.probes.gate import Verdict, gate
 from mediafm_core.probes.heads import Probe, predict, score
 from mediafm_core.probes.labels import LabelSet, OutOfFold, label_set
@@ -18,7 +18,7 @@ from mediafm_core.probes.metrics import measure
 from mediafm_core.probes.probing import fit_probe, out_of_fold
 from mediafm_core.probes.reads import CONTEXTUAL_READS, READS, read_label_set
 from mediafm_core.probes.report import BASELINES, CONTEXTUAL, report_rows
-from mediafm_core.probes.tasks import TASKS, HeadKind, Metric, TaskKind
+from mediafm_core.probes.tasks import TASKS, Metric, TaskKind
 
 N_SHOTS, N_CLIPS, DIMS = 12, 6, 8
 V1, FUSED = Origin("v1", "tiny"), Origin("fused", "tiny")
@@ -76,7 +76,7 @@ def test_ridge_is_scikit_learns_with_more_clips_than_columns_and_with_fewer(widt
     x, y = columns(width=width)
     turned = standardise(x)
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    for alpha, found in zip((0.5, 0.02), fit_path(HeadKind.RIDGE, turned, y, (0.5, 0.02)), strict=True):
+    for alpha, found in zip((0.5, 0.02), ridge_path(turned, torch.from_numpy(y), (0.5, 0.02)), strict=True):
         expected = Ridge(alpha=alpha * len(x)).fit(z, y)
         np.testing.assert_allclose(found.weights.numpy(), expected.coef_.T, atol=2e-4)
         np.testing.assert_allclose(found.bias.numpy(), expected.intercept_, atol=1e-5)
@@ -86,7 +86,9 @@ def test_cross_entropy_is_scikit_learns_when_it_runs_to_its_end(monkeypatch) -> 
     monkeypatch.setattr(fitting, "N_STEPS", 100)
     x, y = columns()
     z = (x - x.mean(axis=0)) / x.std(axis=0)
-    for alpha, found in zip((0.3, 0.003), fit_path(HeadKind.LOGISTIC, standardise(x), y, (0.3, 0.003)), strict=True):
+    for alpha, found in zip(
+        (0.3, 0.003), logistic_path(standardise(x), torch.from_numpy(y), (0.3, 0.003)), strict=True
+    ):
         for j in range(3):
             expected = LogisticRegression(C=1 / (alpha * len(x)), tol=1e-8, max_iter=1000).fit(z, y[:, j])
             np.testing.assert_allclose(found.weights[:, j].numpy(), expected.coef_[0], atol=2e-3)
@@ -97,7 +99,7 @@ def test_cross_entropy_stays_finite_where_labels_are_told_apart_for_certain_or_n
     x, _ = columns()
     y = np.stack([x[:, 0] > 7, np.ones(len(x)), np.zeros(len(x))], axis=1).astype(np.float32)
     turned = standardise(np.concatenate([x, np.full((len(x), 1), 5, np.float32)], axis=1))
-    *_, found = fit_path(HeadKind.LOGISTIC, turned, y, (0.1, 1e-6))
+    *_, found = logistic_path(turned, torch.from_numpy(y), (0.1, 1e-6))
     scores = (turned.values @ found.weights + found.bias).numpy()
     assert np.isfinite(scores).all()
     assert ((scores[:, 0] > 0) == y[:, 0]).mean() > 0.98
@@ -215,7 +217,7 @@ def test_the_report_has_contextual_and_every_baseline_for_each_task(titles, prob
     assert all(r.low <= r.value <= r.high for r in rows)
     held_out = probes["genre"].held_out
     assert rows[0].value == measure(Metric.MACRO_AP, held_out.scores, held_out.labels.targets, held_out.labels.of)
-    assert [r.dims for r in rows[1:6]] == [DIMS, 2 * DIMS, 3 * DIMS, 2 * DIMS, 7]
+    assert [r.dims for r in rows[1:7]] == [DIMS, 2 * DIMS, 3 * DIMS, 2 * DIMS, 4 * DIMS, 7]
     assert rows == report_rows([probes["genre"], probes["popularity"]], fused, n_draws=20)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mediafm_core.errors import DeliveryError, LabelsError
 from mediafm_core.probes.folds import INNER, fold_of, splits
@@ -92,7 +94,9 @@ def test_without_durations_titles_and_ends_are_not_checked(tmp_path: Path) -> No
 )
 def test_columns_are_exactly_those_of_the_task(tmp_path: Path, header: str, message: str) -> None:
     with pytest.raises(LabelsError, match=message):
-        read_labels(csv(tmp_path, "alpha,0,1,x,y"[: len(header) // 6 * 2], header), TASKS["tone"])
+        read_labels(
+            csv(tmp_path, ",".join(["alpha", "0", "1", "x", "y"][: header.count(",") + 1]), header), TASKS["tone"]
+        )
 
 
 @pytest.mark.parametrize("text", ["", "not,a\x00csv"])
@@ -104,6 +108,27 @@ def test_a_file_without_rows_or_without_sense_is_refused(tmp_path: Path, text: s
         read_labels(tmp_path / "l.parquet", TASKS["tone"])
     with pytest.raises(DeliveryError):
         read_labels(tmp_path / "absent.csv", TASKS["tone"])
+
+
+@pytest.mark.parametrize("row", ["alpha,1,2", "alpha,1,2,x,y", ""])
+def test_a_row_of_too_few_or_too_many_cells_is_named_and_never_a_clip_without_labels(tmp_path: Path, row: str) -> None:
+    with pytest.raises(LabelsError, match=r"l\.csv, row 2: another number of cells than 4"):
+        read_labels(csv(tmp_path, f"alpha,0,1,x\n{row}\nalpha,3,4,x\n"), TASKS["tone"])
+
+
+def test_a_byte_order_mark_and_blank_lines_at_the_end_are_passed_over_and_a_column_twice_is_not(tmp_path: Path) -> None:
+    marked = csv(tmp_path, 'alpha,0,1,"x; y"\r\n\r\n\n', "\ufefftitle,start_s,end_s,labels")
+    assert read_labels(marked, TASKS["tone"]).names == ("x", "y")
+    with pytest.raises(LabelsError, match="columns title twice"):
+        read_labels(csv(tmp_path, "alpha,alpha,0,1,x", "title,title,start_s,end_s,labels"), TASKS["tone"])
+
+
+def test_ranks_come_from_csv_too_and_a_rank_that_is_a_word_names_its_row(tmp_path: Path) -> None:
+    header = "title,start_s,end_s,rank"
+    found = read_labels(csv(tmp_path, "alpha,0,1, 2.5\nalpha,1,2,1\n", header), TASKS["popularity"])
+    assert found.targets.tolist() == [[2.5], [1.0]]
+    with pytest.raises(LabelsError, match=r"row 2 .*a rank that is no number"):
+        read_labels(csv(tmp_path, "alpha,0,1,2\nalpha,1,2,first\n", header), TASKS["popularity"])
 
 
 def test_a_wrong_type_is_refused_with_the_type_that_is_asked_for(tmp_path: Path) -> None:
@@ -177,6 +202,19 @@ def test_a_title_never_stands_on_both_sides_and_every_clip_is_held_out_once() ->
     of = np.repeat(np.arange(40), 3)
     made = splits(titles, of, 5)
     assert len(made) == 5
+    for train, test in made:
+        assert not set(of[train]) & set(of[test])
+    assert np.sum([test for _, test in made], axis=0).tolist() == [1] * len(of)
+
+
+@given(
+    st.sets(st.text("abcdef-0", min_size=1), min_size=2, max_size=12), st.integers(2, 10), st.sampled_from(["", INNER])
+)
+def test_however_few_or_many_titles_no_title_is_on_both_sides(names: set[str], n_folds: int, salt: str) -> None:
+    titles = sorted(names)
+    of = np.repeat(np.arange(len(titles)), 2)
+    made = splits(titles, of, n_folds, salt)
+    assert 2 <= len(made) <= n_folds
     for train, test in made:
         assert not set(of[train]) & set(of[test])
     assert np.sum([test for _, test in made], axis=0).tolist() == [1] * len(of)

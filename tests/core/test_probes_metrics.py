@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 from sklearn.metrics import average_precision_score
 
 from mediafm_core.errors import DimensionError, LabelsError
-from mediafm_core.probes.metrics import bootstrap, measure, paired_difference, title_taus
+from mediafm_core.probes.metrics import bootstrap, measure, resample, title_taus
 from mediafm_core.probes.tasks import Metric
 
 seeds = st.integers(0, 10_000)
@@ -54,6 +54,14 @@ def test_a_label_without_a_clip_and_a_title_without_two_ranks_are_left_out() -> 
     ranks = np.where(of[:, None] == 0, np.arange(len(of))[:, None], 5.0)
     alone = tau_b(scores[of == 0, 0], ranks[of == 0, 0])
     assert measure(Metric.KENDALL_TAU, scores[:, :1], ranks, of) == pytest.approx(alone)
+
+
+def test_one_score_for_all_clips_of_a_title_ranks_nothing_and_counts() -> None:
+    scores, _, of = clips(1, n_labels=1)
+    ranks = np.random.default_rng(2).normal(size=scores.shape)
+    silent = np.where(of[:, None] == 0, 0.0, scores)
+    others = title_taus(scores[:, 0], ranks[:, 0], of)[1:]
+    assert measure(Metric.KENDALL_TAU, silent, ranks, of) == pytest.approx(others.sum() / 6)
 
 
 @pytest.mark.parametrize("metric", [Metric.MACRO_AP, Metric.KENDALL_TAU])
@@ -103,13 +111,15 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_a_paired_difference_is_tighter_than_two_intervals_and_zero_for_the_same_scores() -> None:
     scores, targets, of = clips(5, n_titles=40)
     better = scores + 0.3 * targets
-    draw = lambda: np.random.default_rng(1)  # noqa: E731
-    same = paired_difference(Metric.MACRO_AP, scores, scores, targets, of, generator=draw())
-    assert same == (0.0, 0.0, 0.0)
-    gain = paired_difference(Metric.MACRO_AP, better, scores, targets, of, generator=draw())
-    alone = bootstrap(Metric.MACRO_AP, better, targets, of, generator=draw())
+    drawn, again, gained = (
+        resample(Metric.MACRO_AP, each, targets, of, generator=np.random.default_rng(1))
+        for each in (scores, scores, better)
+    )
+    assert drawn.less(again).interval == (0.0, 0.0, 0.0)
+    gain, alone = gained.less(drawn).interval, gained.interval
     assert gain.low > 0
     assert gain.high - gain.low < alone.high - alone.low
+    assert gained.over(drawn).value == pytest.approx(gain.value / drawn.value)
 
 
 def test_the_same_generator_gives_the_same_interval_without_a_warning() -> None:

@@ -1,0 +1,169 @@
+"""What the MediaFM post found, judged by our own rows.
+
+Each finding is one or more contrasts. A contrast is a number that is above 0 if the finding is right, with the 95 %
+interval that it has when titles are drawn anew, the same titles for all rows in it. A contrast holds where the whole
+interval lies above 0, is refuted where it lies below 0, and is undecided else. A finding needs its rule: all of its
+contrasts, or most. That Muon trains better than AdamW is not decided here, for no row of an ablation shows it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from mediafm_core.probes.ablation.rows import AblationRow
+from mediafm_core.probes.ablation.variants import CLIP_ALONE, ISOLATED, ONE_MODALITY
+from mediafm_core.probes.comparing import resampled
+from mediafm_core.probes.metrics import Interval, Resampled
+from mediafm_core.probes.report import FUSED_ROW
+
+
+class Verdict(StrEnum):
+    """Of a finding, or of one of its contrasts."""
+
+    HOLDS = "holds"
+    REFUTED = "refuted"
+    UNDECIDED = "undecided"
+
+
+class Rule(StrEnum):
+    """How a finding follows from its contrasts."""
+
+    ALL = "all"  # holds where all hold; refuted where one is
+    MOST = "most"  # holds where more than half hold; refuted where more than half are
+
+
+class Contrast(NamedTuple):
+    """One number that speaks for a finding where it is above 0."""
+
+    says: str  # what is subtracted from what
+    interval: Interval
+    verdict: Verdict
+
+
+class Finding(NamedTuple):
+    """What the post says, and what our data say of it."""
+
+    claim: str
+    rule: Rule
+    verdict: Verdict
+    contrasts: tuple[Contrast, ...]  # empty where the rows are not there; then the finding is undecided
+
+
+NARRATIVE_TASKS: Final = ("ad_relevancy",)
+"""What the post means by detailed narrative understanding: which advertisement fits a moment of the story."""
+
+_ABOUT_15: Final = (0.10, 0.20)  # 'about 15 %'
+
+Draws = Mapping[tuple[str, str], Resampled]
+"""By task and features."""
+
+
+def verdict_of(interval: Interval) -> Verdict:
+    """Whether a contrast is above 0 by more than titles vary, below 0 by more, or neither."""
+    if interval.low > 0:
+        return Verdict.HOLDS
+    return Verdict.REFUTED if interval.high < 0 else Verdict.UNDECIDED
+
+
+def verdict_by(rule: Rule, verdicts: Sequence[Verdict]) -> Verdict:
+    """What follows for a finding; undecided where there is nothing to judge by."""
+    n_held, n_refuted = (verdicts.count(v) for v in (Verdict.HOLDS, Verdict.REFUTED))
+    needed = len(verdicts) if rule is Rule.ALL else len(verdicts) // 2 + 1
+    if verdicts and n_held >= needed:
+        return Verdict.HOLDS
+    return Verdict.REFUTED if verdicts and n_refuted >= (1 if rule is Rule.ALL else needed) else Verdict.UNDECIDED
+
+
+def findings(rows: Iterable[AblationRow], *, n_draws: int = 200, seed: int = 0) -> list[Finding]:
+    """Judge the post's findings.
+
+    Args:
+        rows: of one ablation; a contrast whose rows are not there is left out.
+        n_draws: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    draws = {(r.row.task, r.row.features): resampled(r.held_out, n_draws=n_draws, seed=seed) for r in rows}
+    tasks = list(dict.fromkeys(task for task, _ in draws))
+    return [
+        _finding("Context adds more than further modalities do.", Rule.MOST, _context_over_modalities(draws, tasks)),
+        _finding("Without context, further modalities hurt popularity.", Rule.ALL, _hurt(draws, "popularity")),
+        _finding("A clip read in its context tells more than the clip alone.", Rule.MOST, _in_context(draws, tasks)),
+        _finding("On retrieval, modalities bring about 15 %, and context about 15 % more.", Rule.ALL, _about_15(draws)),
+        _finding("Tasks that need the narrative gain most from context.", Rule.ALL, _narrative(draws, tasks)),
+    ]
+
+
+def _finding(claim: str, rule: Rule, contrasts: list[Contrast]) -> Finding:
+    return Finding(claim, rule, verdict_by(rule, [c.verdict for c in contrasts]), tuple(contrasts))
+
+
+def _contrast(says: str, found: Resampled) -> Contrast:
+    return Contrast(says, found.interval, verdict_of(found.interval))
+
+
+def _best_modality(draws: Draws, task: str) -> str | None:
+    """The best single modality on the task, by the same figures: generous to it."""
+    there = [name for name in ONE_MODALITY.values() if (task, name) in draws]
+    return max(there, key=lambda name: draws[task, name].value) if there else None
+
+
+def _context_over_modalities(draws: Draws, tasks: Sequence[str]) -> list[Contrast]:
+    found = []
+    for task in tasks:
+        one = _best_modality(draws, task)
+        if one and {(task, CLIP_ALONE), (task, FUSED_ROW)} <= set(draws):
+            by_context = draws[task, CLIP_ALONE].less(draws[task, FUSED_ROW])
+            by_modalities = draws[task, FUSED_ROW].less(draws[task, one])
+            says = f"{task}: ({CLIP_ALONE} - {FUSED_ROW}) - ({FUSED_ROW} - {one})"
+            found.append(_contrast(says, by_context.less(by_modalities)))
+    return found
+
+
+def _hurt(draws: Draws, task: str) -> list[Contrast]:
+    one = _best_modality(draws, task)
+    if one is None or (task, FUSED_ROW) not in draws:
+        return []
+    return [_contrast(f"{task}: {one} - {FUSED_ROW}", draws[task, one].less(draws[task, FUSED_ROW]))]
+
+
+def _in_context(draws: Draws, tasks: Sequence[str]) -> list[Contrast]:
+    return [
+        _contrast(f"{t}: {CLIP_ALONE} - {ISOLATED}", draws[t, CLIP_ALONE].less(draws[t, ISOLATED]))
+        for t in tasks
+        if {(t, CLIP_ALONE), (t, ISOLATED)} <= set(draws)
+    ]
+
+
+def _about_15(draws: Draws, task: str = "retrieval") -> list[Contrast]:
+    """Each step against both ends of 'about': holds where the interval lies within, refuted where it lies outside."""
+    one = _best_modality(draws, task)
+    steps = [name for name in (one, FUSED_ROW, CLIP_ALONE) if name and (task, name) in draws]
+    found = []
+    for before, after in pairwise(steps):
+        gain = draws[task, after].over(draws[task, before])
+        low, high = _ABOUT_15
+        found += [
+            _contrast(f"{task}: {after} / {before} - 1, above {low:.0%}", gain.less(_constant(low, gain))),
+            _contrast(f"{task}: {after} / {before} - 1, below {high:.0%}", _constant(high, gain).less(gain)),
+        ]
+    return found
+
+
+def _constant(value: float, like: Resampled) -> Resampled:
+    return Resampled(value, 0 * like.drawn + value)
+
+
+def _narrative(draws: Draws, tasks: Sequence[str]) -> list[Contrast]:
+    """Relative gains, for the tasks' metrics have no common scale."""
+    gains = {
+        task: draws[task, CLIP_ALONE].over(draws[task, FUSED_ROW])
+        for task in tasks
+        if {(task, CLIP_ALONE), (task, FUSED_ROW)} <= set(draws)
+    }
+    return [
+        _contrast(f"relative gain by context: {mine} - {other}", gains[mine].less(gains[other]))
+        for mine in NARRATIVE_TASKS
+        for other in gains
+        if mine in gains and other not in NARRATIVE_TASKS
+    ]
