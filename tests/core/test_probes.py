@@ -132,13 +132,22 @@ def test_noise_that_belongs_to_titles_scores_near_chance() -> None:
     labels = labels_of("retrieval", titles)
     labels = replace(labels, targets=noise[labels.of][:, None])
     features = read_label_set(READS["clip + title vector"], titles, labels)
-    grouped = out_of_fold(labels, [features]).scores
+    grouped = fit_probe(labels, titles, CONTEXTUAL_READS).held_out.scores
     as_titles = tuple(f"clip-{i:04d}" for i in range(len(labels)))
     loose = out_of_fold(replace(labels, titles=as_titles, of=np.arange(len(labels))), [features]).scores
     by_grouping = measure(Metric.AP, grouped, labels.targets, labels.of)
     by_clips = measure(Metric.AP, loose, labels.targets, labels.of)
     assert by_grouping < noise.mean() + 0.12
     assert by_clips > by_grouping + 0.2
+
+
+def test_popularity_is_judged_in_ten_folds_and_within_titles_alone(titles, probes) -> None:
+    held_out = probes["popularity"].held_out
+    labels, task = held_out.labels, held_out.labels.task
+    assert task.n_folds == 10
+    lifted = held_out.scores + 100 * np.random.default_rng(0).normal(size=len(labels.titles))[labels.of][:, None]
+    before, after = (measure(task.metric, s, labels.targets, labels.of) for s in (held_out.scores, lifted))
+    assert after == pytest.approx(before, abs=0.02)  # rounding ties scores that lay next to each other
 
 
 def test_labels_of_a_held_out_title_do_not_reach_its_scores(titles) -> None:

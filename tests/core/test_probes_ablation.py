@@ -143,6 +143,13 @@ def test_an_isolated_clip_is_what_a_title_of_nothing_but_its_shots_would_be(mate
     np.testing.assert_array_equal(again.values[1], found.values[1])
 
 
+def test_without_global_a_title_is_read_as_one_that_has_no_metadata(material, encoder) -> None:
+    title, given = next(iter(material.titles.items()))
+    without = InContext(material, encoder, "v1", with_metadata=False)[title]
+    np.testing.assert_array_equal(without.vectors, embed_title(encoder, given.fused, None).shots)
+    assert not np.allclose(without.vectors, InContext(material, encoder, "v1")[title].vectors)
+
+
 def test_an_untrained_encoder_has_fresh_weights_and_the_same_statistics(encoder) -> None:
     fresh = untrained(encoder, seed=7)
     assert torch.equal(fresh.centring.mean, encoder.centring.mean)
