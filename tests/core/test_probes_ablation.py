@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediafm_core.contextual.embedding import embed_title
-from mediafm_core.errors import DimensionError, LabelsError
+from mediafm_core.errors import DimensionError, IdentityError, LabelsError
 from mediafm_core.model.config import ModelConfig
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.probes.ablation.findings import Rule, Verdict, findings, verdict_by, verdict_of
@@ -47,7 +47,8 @@ def material() -> Material:
     rng, ends = np.random.default_rng(0), np.arange(1.0, N_SHOTS + 1) * 4
     shots = {f"title-{i:02d}": rng.normal(size=(N_SHOTS, sum(DIMS))).astype(np.float32) for i in range(N_TITLES)}
     titles = {t: TitleMaterial(ends - 4, ends, v, rng.normal(size=3).astype(np.float32)) for t, v in shots.items()}
-    return Material(suite="tiny", modality_dims=DIMS, titles=titles)
+    titles["title-05"] = titles["title-05"]._replace(metadata=None)
+    return Material(suite="tiny", modality_dims=DIMS, metadata_dims=3, titles=titles)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,11 @@ def test_a_row_for_each_variant_and_task_counted_as_they_come(made: list[Ablatio
     )
     assert set(names["genre"]) - set(names["popularity"]) == {"contextual, smooth AP head"}
     assert all(r.row.low <= r.row.high for r in made)
+
+
+def test_two_rows_of_one_name_are_refused(material, encoder) -> None:
+    with pytest.raises(IdentityError, match="'fused'"):
+        families(material, encoder, "v1", others={FUSED_ROW: encoder})
 
 
 def test_nothing_is_computed_before_it_is_asked_for_and_known_rows_are_passed_over(

@@ -35,6 +35,7 @@ class Material:
 
     suite: str
     modality_dims: tuple[int, int, int]  # widths of the video, audio and text blocks
+    metadata_dims: int  # width of the metadata embedding
     titles: Mapping[str, TitleMaterial]  # may read them as they are asked for
 
     def shots(self, title: str, encoder: str, vectors: NDArray[np.floating], vector: Vectors | None) -> TitleShots:
@@ -86,12 +87,13 @@ class AsAsked(Mapping[str, TitleShots]):
 
 
 class Fused(AsAsked):
-    """The fused vectors, with the metadata's as the title's own; without an encoder."""
+    """The fused vectors, with the metadata's as the title's own, zeros where there is none; without an encoder."""
 
     def make(self, material: Material, title: str) -> TitleShots:
         """One title's vectors."""
         given = material.titles[title]
-        return material.shots(title, FUSED, given.fused, given.metadata)
+        metadata = np.zeros(material.metadata_dims, np.float32) if given.metadata is None else given.metadata
+        return material.shots(title, FUSED, given.fused, metadata)
 
 
 class OneModality(AsAsked):

@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mediafm_core.catalogue import Modality
+from mediafm_core.errors import IdentityError
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.probes.ablation.material import (
     ClipTable,
@@ -93,12 +94,15 @@ def families(
         name: its name.
         others: further encoders on the same suite, by the name of their row.
         outside: vectors of clips that other models made, by the name of their row.
+
+    Raises:
+        IdentityError: two rows would have one name.
     """
     blocks = [_family(_plain("clip", n), OneModality, material, m) for m, n in ONE_MODALITY.items()]
     there = [_family(_contextual(n), InContext, material, e, n) for n, e in (others or {}).items()]
     elsewhere = [Family((_plain("clip", n),), partial(Outside, table, n)) for n, table in (outside or {}).items()]
     without = partial(InContext, material, encoder, f"{name} without [GLOBAL]", with_metadata=False)
-    return [
+    found = [
         *blocks,
         Family(_of_fused(), lambda: _reader(Fused(material))),
         *elsewhere,
@@ -109,6 +113,19 @@ def families(
         *there,
         Family((_of_trees(),), lambda: _reader(Fused(material))),
     ]
+    _check_names([variant.name for family in found for variant in family.variants])
+    return found
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise IdentityError(
+            f"rows of an ablation, {', '.join(map(repr, twice))}",
+            found="two rows of one name",
+            expected="a name of its own for each encoder and each model from outside",
+            next_step="Give the rows of `others` and `outside` other names.",
+        )
 
 
 def _family(variant: Variant, make: Callable[..., Mapping[str, TitleShots]], *given: object) -> Family:
