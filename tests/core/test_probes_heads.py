@@ -143,18 +143,15 @@ def by_lbfgs(x: torch.Tensor, y: torch.Tensor, alpha: float, asked: torch.Tensor
     return (asked @ w[:-1] + w[-1]).detach().numpy()
 
 
-def test_cross_entropy_stopped_early_ranks_as_lbfgs_does_at_its_end() -> None:
-    """Within 0.005 of micro AP on clips that were held out, all along the grid."""
+def test_cross_entropy_stopped_early_scores_as_lbfgs_does_at_its_end() -> None:
+    """All along the grid, on clips that were held out: log-odds within 0.02."""
     rng = np.random.default_rng(7)
     x = (rng.normal(size=(900, 40)) @ rng.normal(size=(40, 40))).astype(np.float32)
-    y = x @ rng.normal(size=(40, 8)) / 40 + 1.5 * rng.normal(size=(900, 8)) > 1.5
+    y = x[:600] @ rng.normal(size=(40, 8)) / 40 + 1.5 * rng.normal(size=(600, 8)) > 1.5
     turned = standardise(x[:600])
-    targets = torch.from_numpy(y[:600].astype(np.float32))
+    targets = torch.from_numpy(y.astype(np.float32))
     held_out = torch.from_numpy((x[600:] - turned.mean.numpy()) / turned.scale.numpy())
     grid = GRIDS[HeadKind.LOGISTIC]
     for alpha, found in zip(grid, logistic_path(turned, targets, grid), strict=True):
-        expected = by_lbfgs(turned.values, targets, alpha, held_out)
         mine = (held_out @ found.weights + found.bias).numpy()
-        assert average_precision_score(y[600:], mine, average="micro") == pytest.approx(
-            average_precision_score(y[600:], expected, average="micro"), abs=0.005
-        )
+        np.testing.assert_allclose(mine, by_lbfgs(turned.values, targets, alpha, held_out), atol=0.02)
