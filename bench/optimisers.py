@@ -18,10 +18,10 @@ import numpy as np
 
 from bench.measuring import cpu_s, torch_threads
 from bench.titles import narrative_title
+from mediafm_core.model.config import sized
 from mediafm_core.narrative.config import WorldConfig
 from mediafm_core.narrative.world import World
-from mediafm_core.pretraining.config import Optimiser, PretrainingConfig, TrainerConfig
-from mediafm_core.pretraining.presets import preset_config
+from mediafm_core.pretraining.config import ObjectiveConfig, Optimiser, PretrainingConfig, TrainerConfig
 from mediafm_core.sequence.titles import TitleArrays
 
 MUON_RATES = (3e-3, 1e-2, 3e-2)
@@ -75,14 +75,13 @@ class Setting(NamedTuple):
         return replace(self.config.trainer, adamw_rate=adamw, **moved, **timing)
 
 
-def setting(n_titles: int, preset: str) -> Setting:
-    """Titles of world 0, a tenth of them held out; whatever else the preset says."""
+def setting(n_titles: int) -> Setting:
+    """Titles of world 0, a tenth of them held out, and the configurations' own defaults, which presets do not move."""
     widths = WorldConfig()
-    dims = (widths.video_dims, widths.audio_dims, widths.text_dims)
-    config = PretrainingConfig.from_json(preset_config(preset, modality_dims=dims, metadata_dims=dims[2]))
+    model = sized("tiny", (widths.video_dims, widths.audio_dims, widths.text_dims), widths.text_dims)
+    config = PretrainingConfig(model=model, objective=ObjectiveConfig(), trainer=TrainerConfig(held_out_share=0.1))
     world = World.of(widths)
-    titles = [narrative_title(world, seed) for seed in range(n_titles)]
-    return Setting(titles, replace(config, trainer=replace(config.trainer, held_out_share=0.1)))
+    return Setting([narrative_title(world, seed) for seed in range(n_titles)], config)
 
 
 def best(rates: Sequence[float], attempt: Callable[[float], Run]) -> list[Run]:
@@ -136,11 +135,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="of the compared runs; the grid takes half as many")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--titles", type=int, default=600)
-    parser.add_argument("--preset", default="mediafm")
     parser.add_argument("--plot", type=Path, default=PLOT)
     parser.add_argument("--json", type=Path, help="keep all runs here")
     asked = parser.parse_args()
-    shared = setting(asked.titles, asked.preset)
+    shared = setting(asked.titles)
     with torch_threads(1):
         alone, muon = chosen(shared, asked.steps // 2)
         runs = compared(shared, alone[0], muon[0], asked.steps, range(1, asked.seeds + 1))

@@ -145,7 +145,7 @@ def test_the_same_runs_give_the_same_picture(tmp_path: Path) -> None:
 
 def short() -> Setting:
     """A few titles and the smallest encoder."""
-    shared = setting(4, "mediafm")
+    shared = setting(4)
     model = replace(shared.config.model, hidden=16, layers=1, heads=1)
     trainer = replace(shared.config.trainer, shots_per_step=100)
     return Setting(shared.titles, replace(shared.config, model=model, trainer=trainer))
