@@ -19,6 +19,7 @@ N_STEPS = 6
 thousandths at most."""
 
 _TINY = 1e-20
+_SPARE = 8  # rows and columns
 _LEAST_SPREAD = 1e-6  # principal axes with a smaller share of the largest variance are noise of rounding
 
 
@@ -62,9 +63,22 @@ def ridge_path(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iter
     products = (x.T @ x if by_column else x @ x.T) / n
     given = (x.T @ (y - bias) if by_column else y - bias) / n
     for alpha in grid:
-        root = torch.linalg.cholesky(products + alpha * torch.eye(len(products)))
+        root = _root(products, alpha)
         solved = torch.cholesky_solve(given, root)
         yield Fitted(solved if by_column else x.T @ solved, bias)
+
+
+def _root(products: Tensor, alpha: float) -> Tensor:
+    """The Cholesky root of products (r, r) + alpha I, as a part of a somewhat larger one.
+
+    Where r is a multiple of a high power of two, columns fall on the same lines of the processor's cache: at 1,024 the
+    root takes four times as long as at 1,032.
+    """
+    order = len(products)
+    widened = torch.eye(order + _SPARE)
+    widened[:order, :order] = products
+    widened.diagonal()[:order] += alpha
+    return torch.linalg.cholesky(widened)[:order, :order]
 
 
 def logistic_path(features: Standardised, y: Tensor, grid: Sequence[float]) -> Iterator[Fitted]:
