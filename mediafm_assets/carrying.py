@@ -20,6 +20,7 @@ from mediafm_core.execution import Outcome, Stage, Status, carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.ingest.taking import make_delivery
 from mediafm_core.pretraining.stage import forget_training, make_corpus, make_encoder
+from mediafm_core.probes.ablation.stage import forget_rows, make_ablation
 from mediafm_core.probes.stage import freeze_training, make_head, make_labels, make_predictions, make_report
 from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.shots.stage import make_shots, make_thumbnails
@@ -44,6 +45,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "probe_heads": Stage(make_head, settle=freeze_training),
         "predictions": Stage(make_predictions),
         "probe_report": Stage(make_report),
+        "ablation_report": Stage(make_ablation, settle=forget_rows),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),
     }

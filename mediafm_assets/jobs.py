@@ -119,7 +119,11 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
 def upgrade_to(context: dg.OpExecutionContext, config: Upgrade, home: HomeResource) -> None:
     """Make all that the encoder's release needs, then judge it; a refusal fails the run with the gate's reason."""
     missing = plan(read_state(home.open())).steps
-    own = [(step.key.kind, step.key.partition) for step in missing if step.axes.get("encoder") == config.encoder]
+    own = [
+        (step.key.kind, step.key.partition)
+        for step in missing
+        if step.axes.get("encoder") == config.encoder and step.key.kind != "ablation_report"  # no release waits for it
+    ]
     labels = [(step.key.kind, step.key.partition) for step in missing if step.key.kind == "labels"]
     with home.held(context.run_id):
         _carry_out(context, home, [*labels, *own, ("release", config.encoder), ("snapshot", UNPARTITIONED)])

@@ -65,10 +65,32 @@ def _training(_home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     return {"training": drawn, "curve": table_metadata(shown)}
 
 
+def _ablation(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """For each task its rows as a table, best first, and the same drawn."""
+    from mediafm_core.reports.ablation_plot import dots_picture
+    from mediafm_core.reports.gather_ablation import task_rows
+    from mediafm_core.store.manifest import read_document
+
+    document = read_document(home.read(outcome.key))
+    shown = {}
+    for task in document["tasks"]:
+        found = task_rows(document, task)
+        drawn = dots_picture(found.rows, metric=found.metric)
+        shown[f"{task} drawn"] = _picture(f"the rows of {task}", "image/svg+xml", drawn)
+        shown[task] = table_metadata([_rounded(row._asdict()) for row in found.rows])
+    return shown
+
+
 def _picture(described: str, media_type: str, data: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![{described}](data:{media_type};base64,{base64.b64encode(data).decode()})")
 
 
 _PREVIEWS: Mapping[str, Preview] = MappingProxyType(
-    {"shots": _rows, "timed_text": _rows, "thumbnails": _contact_sheet, "mediafm_encoder": _training}
+    {
+        "shots": _rows,
+        "timed_text": _rows,
+        "thumbnails": _contact_sheet,
+        "mediafm_encoder": _training,
+        "ablation_report": _ablation,
+    }
 )

@@ -246,6 +246,20 @@ class TrainingSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AblationWish:
+    """What somebody asked to see an encoder taken apart beside, frozen: what comes later makes no ablation stale."""
+
+    encoder: str
+    others: tuple[str, ...] = ()  # encoders of the same suite
+    outside: Mapping[str, str] = field(default_factory=dict)  # model to the sha256 of its table of clip vectors
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "others": tuple(record["others"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """An encoder with its heads, as it went live."""
 
@@ -295,6 +309,7 @@ _KINDS = (
     ArtifactKind(name="probe_heads", axes=("encoder", "task"), code_version=2, suffix=".safetensors"),
     ArtifactKind(name="predictions", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
     ArtifactKind(name="probe_report", axes=("encoder",), code_version=2, suffix=".json"),
+    ArtifactKind(name="ablation_report", axes=("encoder",), code_version=1, suffix=".json"),
     ArtifactKind(name="release", axes=("encoder",), code_version=1, suffix=".json"),
     ArtifactKind(name="snapshot", axes=(), code_version=1, suffix=".parquet"),
 )

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from mediafm_core.catalogue import (
     UNPARTITIONED,
+    AblationWish,
     ArtifactKey,
     EncoderSpec,
     FrozenLabels,
@@ -172,6 +173,7 @@ def read_state(home: Home) -> State:
         encoders=tuple(EncoderSpec.from_json(body) for body in ledger.declared("encoder").values()),
         labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
         training={(t.encoder, t.task): t for t in map(TrainingSet.from_json, ledger.declared("training").values())},
+        ablations={n: AblationWish.from_json(body) for n, body in ledger.declared("ablation").items() if body},
         production=live.get("name"),
         release=Release.from_json(live["release"]) if live.get("release") else None,
         committed=frozenset(committed),
@@ -229,8 +231,8 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
         raise PlanError(
             f"{len(unknown)} partitions, the first {unknown[0][1]!r} of {unknown[0][0]}",
             found="nothing that asks for them",
-            expected="active titles, known suites and declared encoders",
-            next_step="Look at `mediafm titles` and `mediafm encoder list`.",
+            expected="active titles, known suites, declared encoders, ablations that were asked for",
+            next_step="Look at `mediafm titles` and `mediafm encoder list`; an ablation is asked for by command.",
         )
     for kind, partition in dict.fromkeys(wanted):
         if not _is_judged_late(kind, partition):

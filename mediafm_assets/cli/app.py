@@ -3,6 +3,7 @@
 import typer
 
 from mediafm_assets.cli import (
+    ablation_commands,
     catalogue_commands,
     encoder_commands,
     home_commands,
@@ -44,6 +45,8 @@ for command in (
     reading_commands.report,
 ):
     app.command()(command)
+for command in (ablation_commands.ablate, ablation_commands.outside):
+    encoder_commands.app.command()(command)
 app.add_typer(encoder_commands.app, name="encoder")
 app.add_typer(task_commands.labels, name="labels")
 app.add_typer(task_commands.release, name="release")

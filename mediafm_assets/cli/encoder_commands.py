@@ -84,21 +84,31 @@ def train_encoder(home: Home, name: str, preset: str, seed: int, size: str = "ti
 @app.command()
 def report(
     name: Annotated[str, typer.Argument(help="The encoder.")],
+    page: Annotated[
+        bool, typer.Option("--page", help="Write the page of its ablation, reports/encoders/NAME.html.")
+    ] = (False),
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how an encoder's training went, beside its baselines, and what it reaches on each task.
 
     A task's figures are on titles held out, beside baselines that no encoder has read; without labels there are none.
-    As JSON, `tasks` is null while the report on them was not made.
+    Where `mediafm encoder ablate` was run, its rows follow, and the findings of the post with their verdicts. As JSON,
+    `tasks` is null while the report on them was not made, and `findings` while no ablation was.
 
     Example: mediafm encoder report v1 --json
     """
+    from mediafm_assets.cli.ablation_commands import more_rows, print_findings, write_page
+    from mediafm_core.reports.gather_ablation import ablation_document
+
     opened = open_home(home)
-    facts, rows = _trained(opened, name), _report_rows(opened, name)
+    if page:
+        return write_page(opened, name)
+    facts, rows, ablation = _trained(opened, name), _report_rows(opened, name), ablation_document(opened, name)
+    rows = more_rows(rows, ablation, _REPORT_COLUMNS)
     training = {fact: facts.get(fact) for fact in _TRAINING_FACTS}
     if as_json:
-        return print_json({"training": training, "tasks": rows})
+        return print_json({"training": training, "tasks": rows, "findings": ablation and ablation["findings"]})
     console.print(f"encoder {name}, learnt: {training['learnt']} ({training['why']})", markup=False)
     if measured := training["baselines"]:
         lines = [tuple(row[column] for column in _BASELINE_COLUMNS) for row in measured]
@@ -107,6 +117,7 @@ def report(
         print_table("tasks", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
     elif rows is None:
         console.print("no report on tasks yet\nnext  mediafm apply")
+    print_findings(ablation)
     return None
 
 

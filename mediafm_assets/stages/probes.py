@@ -1,4 +1,4 @@
-"""What the five tasks make of an encoder: labels, heads, predictions and the report."""
+"""What the five tasks make of an encoder: labels, heads, predictions, the report, the ablation."""
 
 import dagster as dg
 
@@ -69,4 +69,19 @@ def predictions(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
 )
 def probe_report(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """What an encoder reaches on each task, on titles held out, beside baselines that no encoder has read."""
+    return materialise(context, home)
+
+
+@dg.asset(
+    deps=[
+        dg.AssetDep("mediafm_encoder", partition_mapping=every_partition),
+        dg.AssetDep("probe_heads", partition_mapping=encoder_of_encoder_title),
+    ],
+    partitions_def=encoders,
+    group_name="probes",
+    code_version=str(KINDS["ablation_report"].code_version),
+    kinds={"json"},
+)
+def ablation_report(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """What each ingredient of an encoder is worth on each task, beside other encoders; made where somebody asked."""
     return materialise(context, home)

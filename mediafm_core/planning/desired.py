@@ -44,6 +44,7 @@ class Desired:
     chains: Mapping[TitleId, tuple[Step, ...]]  # from the delivery to the fused embeddings
     labels: Mapping[str, Step]  # by task
     encoders: Mapping[str, EncoderSteps]
+    ablations: Mapping[str, Step]  # by encoder
 
     def steps(self) -> Iterator[Step]:
         """All steps, each after those that it reads; title by title where it can be."""
@@ -56,6 +57,7 @@ class Desired:
             yield from encoder.heads.values()
             yield from [encoder.report] if encoder.report else []
             yield from encoder.predictions
+        yield from self.ablations.values()
 
 
 def desired(state: State) -> Desired:
@@ -64,7 +66,7 @@ def desired(state: State) -> Desired:
     chains = {title.id: tuple(_title_chain(state, suites, title)) for title in state.titles.values()}
     labels = {task: _step("labels", {"task": task}, {"labels": frozen.table}) for task, frozen in state.labels.items()}
     encoders = {encoder.name: _encoder_steps(state, encoder, chains, labels) for encoder in state.encoders}
-    return Desired(chains, labels, encoders)
+    return Desired(chains, labels, encoders, _ablations(state, encoders))
 
 
 class Shown(NamedTuple):
@@ -128,11 +130,8 @@ def release(steps: EncoderSteps, against: Release | None) -> Step:
     fingerprints = {task: step.key.fingerprint for task, step in steps.heads.items()}
     if against and against.encoder == encoder and against.heads == fingerprints:
         return Step(ArtifactKey("release", encoder, against.fingerprint), {}, {})
-    heads = {f"head_{task}": step.key for task, step in steps.heads.items()}
-    made_from = {"against": against.fingerprint if against else None}
-    return _step(
-        "release", {"encoder": encoder}, made_from, encoder=steps.trained.key, report=steps.report.key, **heads
-    )
+    inputs = {"encoder": steps.trained.key, "report": steps.report.key, **_head_inputs(steps.heads)}
+    return _step("release", {"encoder": encoder}, {"against": against.fingerprint if against else None}, **inputs)
 
 
 def predictions(encoder: str, title: Title, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
@@ -217,7 +216,7 @@ def _encoder_steps(
     contextual = {title: step for title, step in read.items() if step}
     heads = {task: step for task in labels if (step := _head(state, trained, contextual, task, labels[task]))}
     fingerprints = {task: step.key.fingerprint for task, step in heads.items()}
-    report = _step("probe_report", axes, {}, **{f"head_{task}": step.key for task, step in heads.items()})
+    report = _step("probe_report", axes, {}, **_head_inputs(heads))
     return EncoderSteps(
         corpus=corpus,
         trained=trained,
@@ -233,12 +232,13 @@ def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: tupl
     of_suite = {step.key.kind: step.key for step in chain if step.axes.get("suite") == encoder.suite}
     if "fused_embeddings" not in of_suite:
         return None
-    inputs = {
-        "fused": of_suite["fused_embeddings"],
-        "metadata": of_suite["metadata_embedding"],
-        "encoder": trained.key,
-    }
-    return _step("contextual_embeddings", {"encoder": encoder.name, "title": title}, {}, **inputs)
+    return contextual(trained.key, title, of_suite["fused_embeddings"], of_suite["metadata_embedding"])
+
+
+def contextual(trained: ArtifactKey, title: str, fused: ArtifactKey, metadata: ArtifactKey) -> Step:
+    """The step that reads these embeddings of a title with a trained encoder."""
+    inputs = {"fused": fused, "metadata": metadata, "encoder": trained}
+    return _step("contextual_embeddings", {"encoder": trained.partition, "title": title}, {}, **inputs)
 
 
 def _head(state: State, trained: Step, contextual: Mapping[TitleId, Step], task: str, labels: Step) -> Step | None:
@@ -256,6 +256,21 @@ def _head(state: State, trained: Step, contextual: Mapping[TitleId, Step], task:
         encoder=trained.key,
     )
     return step._replace(also=tuple(ArtifactKey("contextual_embeddings", _of(encoder, t), fp) for t, fp in members))
+
+
+def _ablations(state: State, encoders: Mapping[str, EncoderSteps]) -> dict[str, Step]:
+    """Those that somebody asked for. The titles and their embeddings are those of the heads, and hashed with them."""
+    found = {}
+    for name, wish in state.ablations.items():
+        if name in encoders and encoders[name].heads:
+            inputs = {"encoder": encoders[name].trained.key, **_head_inputs(encoders[name].heads)}
+            inputs |= {f"other_{other}": encoders[other].trained.key for other in wish.others if other in encoders}
+            found[name] = _step("ablation_report", {"encoder": name}, {"outside": dict(wish.outside)}, **inputs)
+    return found
+
+
+def _head_inputs(heads: Mapping[str, Step]) -> dict[str, ArtifactKey]:
+    return {f"head_{task}": step.key for task, step in heads.items()}
 
 
 def _live_heads(state: State, encoder: EncoderSpec) -> Mapping[str, Fingerprint]:

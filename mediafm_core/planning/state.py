@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from mediafm_core.catalogue import (
+    AblationWish,
     ArtifactKey,
     EncoderSpec,
     FrozenLabels,
@@ -29,6 +30,7 @@ class State:
     encoders: tuple[EncoderSpec, ...] = ()
     labels: Mapping[str, FrozenLabels] = field(default_factory=dict)  # by task; a home may have none
     training: Mapping[tuple[str, str], TrainingSet] = field(default_factory=dict)  # by encoder and task
+    ablations: Mapping[str, AblationWish] = field(default_factory=dict)  # by encoder; only where somebody asked
     production: str | None = None  # the encoder that readers see
     release: Release | None = None  # the one that it went live with; None in a home without tasks
     committed: frozenset[ArtifactKey] = frozenset()

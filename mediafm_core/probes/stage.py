@@ -57,7 +57,7 @@ def make_head(bench: Bench, step: Step) -> Draft:
     members = {split_partition(key.kind, key.partition)["title"]: key for key in step.also}
     all_labels: LabelSet = read_labels(bench.home.blobs.path(bench.state.labels[task.name].table), task)
     labels = all_labels.of_titles(members)
-    titles = {title: _contextual_shots(bench.home, key, bench.encoder(step).suite) for title, key in members.items()}
+    titles = {title: contextual_shots(bench.home, key, bench.encoder(step).suite) for title, key in members.items()}
     probe = fit_probe(labels, titles, CONTEXTUAL_READS)
     value = measure(task.metric, probe.held_out.scores, labels.targets, labels.of)
     facts = {
@@ -85,11 +85,11 @@ def make_predictions(bench: Bench, step: Step) -> Draft:
     """Every head's scores of a title's delivered clips, and of windows over all of it."""
     from mediafm_core.probes.heads import predict
 
-    shots = _contextual_shots(bench.home, step.inputs["contextual"], bench.encoder(step).suite)
+    shots = contextual_shots(bench.home, step.inputs["contextual"], bench.encoder(step).suite)
     windows = _windows(float(shots.end_s[-1]))
     delivered = _delivered_clips(bench, step)
     tables, names = [], {}
-    for probe in _probes(bench.home, step):
+    for probe in probes_of(bench.home, step):
         task = probe.head.task.name
         clips = sorted({*delivered.get(task, ()), *windows})
         starts, ends = (np.array(times, np.float64) for times in zip(*clips, strict=True))
@@ -138,7 +138,7 @@ def make_report(bench: Bench, step: Step) -> Draft:
     heads = desired(bench.state).encoders[step.axes["encoder"]].heads
     known = _known_baselines(bench.home)
     rows, baselines = [], {}
-    for probe in _probes(bench.home, step):
+    for probe in probes_of(bench.home, step):
         fused = {_title(key): _fused_key(bench.home, key) for key in heads[probe.head.task.name].also}
         made_from = fingerprint("baselines", {"labels": probe.held_out.labels.digest, "fused": fused, "code": _CODE})
         baselines[made_from] = known.get(made_from) or _baselines(bench, step, probe, fused)
@@ -177,13 +177,15 @@ def _fused_key(home: Home, contextual: ArtifactKey) -> ArtifactKey:
     return row.manifest.inputs["fused"]
 
 
-def _probes(home: Home, step: Step) -> Iterable["Probe"]:
+def probes_of(home: Home, step: Step) -> Iterable["Probe"]:
+    """The heads among the inputs of a step, by task."""
     from mediafm_core.probes.heads import Probe
 
     return [Probe.from_bytes(home.read(key)) for role, key in sorted(step.inputs.items()) if role.startswith("head_")]
 
 
-def _contextual_shots(home: Home, key: ArtifactKey, suite: str) -> "TitleShots":
+def contextual_shots(home: Home, key: ArtifactKey, suite: str) -> "TitleShots":
+    """Contextual embeddings as the store has them."""
     from mediafm_core.probes.features import Origin, TitleShots
 
     table = pq.read_table(BytesIO(home.read(key)))

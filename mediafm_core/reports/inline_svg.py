@@ -14,8 +14,18 @@ if TYPE_CHECKING:
 INK = "#010203"
 QUIET = "#010204"
 ACCENT = "#010205"
+SECOND = "#010206"
+THIRD = "#010207"
+GROUND = "#010208"
 
-_VARIABLES = {INK: "var(--muted)", QUIET: "var(--bar)", ACCENT: "var(--accent)"}
+_VARIABLES = {
+    INK: "var(--muted)",
+    QUIET: "var(--bar)",
+    ACCENT: "var(--accent)",
+    SECOND: "var(--second)",
+    THIRD: "var(--third)",
+    GROUND: "var(--paper)",
+}
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mediafm",  # the same data give the same page
@@ -42,7 +52,7 @@ def inline_svg(name: str, size_inches: tuple[float, float], draw: Callable[["Fig
 
     Returns:
         An `<svg>` element with text as text, a transparent ground, and no colours of its own for what is drawn in
-        `INK`, `QUIET` and `ACCENT`.
+        the stand-ins above.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG

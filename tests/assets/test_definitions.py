@@ -10,7 +10,7 @@ import pytest
 from mediafm_assets import partitions
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.definitions import defs
-from mediafm_core.catalogue import KINDS, FrozenLabels
+from mediafm_core.catalogue import KINDS, AblationWish, FrozenLabels
 from mediafm_core.execution import read_state
 from mediafm_core.identity import title_id
 from mediafm_core.planning.desired import desired, release
@@ -94,7 +94,8 @@ def test_what_is_made_for_each_title_is_backfilled_many_titles_a_run(kind):
 
 def test_the_edges_of_the_graph_are_what_the_planners_steps_read(home):
     frozen = FrozenLabels(task="tone", table="0" * 64, titles=(title_id("alpha"), title_id("beta")))
-    state = replace(read_state(home), labels={"tone": frozen})
+    asked = {"v1": AblationWish(encoder="v1")}
+    state = replace(read_state(home), labels={"tone": frozen}, ablations=asked)
     wanted = desired(state)
     steps = [*wanted.steps(), release(wanted.encoders["v1"], None), snapshot_step(state, wanted)]
     planned = {(step.key.kind, key.kind) for step in steps if step for key in step.reads}

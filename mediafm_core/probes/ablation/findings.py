@@ -55,6 +55,9 @@ NARRATIVE_TASKS: Final = ("ad_relevancy",)
 
 _ABOUT_15: Final = (0.10, 0.20)  # 'about 15 %'
 
+JUDGED: Final = frozenset({*ONE_MODALITY.values(), FUSED_ROW, CLIP_ALONE, ISOLATED})
+"""The rows that findings are judged by."""
+
 Draws = Mapping[tuple[str, str], Resampled]
 """By task and features."""
 
@@ -83,7 +86,11 @@ def findings(rows: Iterable[AblationRow], *, n_draws: int = 200, seed: int = 0) 
         n_draws: of the bootstrap.
         seed: of the bootstrap.
     """
-    draws = {(r.row.task, r.row.features): resampled(r.held_out, n_draws=n_draws, seed=seed) for r in rows}
+    draws = {
+        (r.row.task, r.row.features): resampled(r.held_out, n_draws=n_draws, seed=seed)
+        for r in rows
+        if r.row.features in JUDGED
+    }
     tasks = list(dict.fromkeys(task for task, _ in draws))
     return [
         _finding("Context adds more than further modalities do.", Rule.MOST, _context_over_modalities(draws, tasks)),

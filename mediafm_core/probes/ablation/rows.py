@@ -39,7 +39,7 @@ def ablation_rows(
         DimensionError: an encoder does not fit the titles.
     """
     wanted = [[(v, each) for v in family.variants for each in labels if v.suits(each.task)] for family in families]
-    n_in_all = sum(map(len, wanted))
+    n_in_all = n_rows(labels, families)
     n_done = sum((each.task.name, v.name) in known for pairs in wanted for v, each in pairs)
     for family, pairs in zip(families, wanted, strict=True):
         missing = [(v, each) for v, each in pairs if (each.task.name, v.name) not in known]
@@ -48,6 +48,11 @@ def ablation_rows(
             assert reader is not None
             n_done += 1
             yield _made(variant, task_labels, reader, (n_draws, seed), (n_done, n_in_all))
+
+
+def n_rows(labels: Sequence[LabelSet], families: Sequence[Family]) -> int:
+    """How many rows these families have on these tasks."""
+    return sum(v.suits(each.task) for family in families for v in family.variants for each in labels)
 
 
 def _made(

@@ -39,6 +39,10 @@ Reader = Callable[[Read, LabelSet], Features]
 """Reads every clip of a label set, in its order."""
 
 
+Embedded = Mapping[str, TitleShots]
+"""Contextual embeddings by title."""
+
+
 class Scored(NamedTuple):
     """What heads, or trees, made of a row's features."""
 
@@ -83,7 +87,8 @@ def families(
     encoder: MediaFM,
     name: str,
     *,
-    others: Mapping[str, MediaFM] | None = None,
+    own: Embedded | None = None,
+    others: Mapping[str, MediaFM | Embedded] | None = None,
     outside: Mapping[str, ClipTable] | None = None,
 ) -> list[Family]:
     """All rows, cheap ones first. Nothing is computed yet.
@@ -92,21 +97,22 @@ def families(
         material: the labelled titles.
         encoder: the one that is taken apart.
         name: its name.
-        others: further encoders on the same suite, by the name of their row.
+        own: its contextual embeddings, as they are kept; None makes them as they are asked for.
+        others: further encoders on the same suite, or what they made of the titles, by the name of their row.
         outside: vectors of clips that other models made, by the name of their row.
 
     Raises:
         IdentityError: two rows would have one name.
     """
     blocks = [_family(_plain("clip", n), OneModality, material, m) for m, n in ONE_MODALITY.items()]
-    there = [_family(_contextual(n), InContext, material, e, n) for n, e in (others or {}).items()]
-    elsewhere = [Family((_plain("clip", n),), partial(Outside, table, n)) for n, table in (outside or {}).items()]
+    there = [_family(_contextual(n), _in_context, material, given, n) for n, given in (others or {}).items()]
+    elsewhere = [outside_family(table, n) for n, table in (outside or {}).items()]
     without = partial(InContext, material, encoder, f"{name} without [GLOBAL]", with_metadata=False)
     found = [
         *blocks,
         Family(_of_fused(), lambda: _reader(Fused(material))),
         *elsewhere,
-        Family(_of_encoder(), lambda: _reader(InContext(material, encoder, name))),
+        Family(_of_encoder(), lambda: _reader(_in_context(material, encoder if own is None else own, name))),
         Family((_plain("clip", ISOLATED),), partial(Isolated, material, encoder, f"{name}, isolated")),
         Family((_contextual(WITHOUT_GLOBAL),), lambda: _reader(without())),
         Family((_contextual(UNTRAINED),), lambda: _reader(InContext(material, untrained(encoder), UNTRAINED))),
@@ -115,6 +121,15 @@ def families(
     ]
     _check_names([variant.name for family in found for variant in family.variants])
     return found
+
+
+def outside_family(table: ClipTable, name: str) -> Family:
+    """The row of vectors of clips that another model made."""
+    return Family((_plain("clip", name),), partial(Outside, table, name))
+
+
+def _in_context(material: Material, given: MediaFM | Embedded, name: str) -> Embedded:
+    return InContext(material, given, name) if isinstance(given, MediaFM) else given
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -1,0 +1,127 @@
+"""An ablation of a stored encoder, row by row."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from mediafm_core.catalogue import Suite
+from mediafm_core.execution import Bench
+from mediafm_core.model.checkpoint import load
+from mediafm_core.planning.desired import desired
+from mediafm_core.planning.state import Step
+from mediafm_core.probes.ablation.findings import JUDGED
+from mediafm_core.probes.ablation.keeping import FinishedRow, keep, kept
+from mediafm_core.probes.ablation.outside import clip_keys, keys_of
+from mediafm_core.probes.ablation.rows import AblationRow, ablation_rows, n_rows
+from mediafm_core.probes.ablation.stored import (
+    Embedded,
+    StoredTitle,
+    clip_table,
+    embedded_by,
+    stored_material,
+    stored_titles,
+)
+from mediafm_core.probes.ablation.variants import Family, families, outside_family
+from mediafm_core.probes.comparing import resampled
+from mediafm_core.probes.heads import Probe
+from mediafm_core.probes.labels import LabelSet
+from mediafm_core.probes.metrics import Interval, Resampled
+from mediafm_core.probes.report import CONTEXTUAL, contextual_row
+from mediafm_core.probes.stage import probes_of
+
+OTHER, OUTSIDE = "encoder ", "outside "
+"""What the names of rows of other encoders and of outside models begin with."""
+
+
+class Batch(NamedTuple):
+    """Rows that are judged on the same tasks."""
+
+    labels: list[LabelSet]
+    families: list[Family]
+
+
+class Ablation:
+    """The ablation that a step asks for."""
+
+    def __init__(self, bench: Bench, step: Step) -> None:
+        self._bench, self._step = bench, step
+        self.probes: dict[str, Probe] = {probe.head.task.name: probe for probe in probes_of(bench.home, step)}
+        self._contextual = cache(self._resampled_contextual)
+        self.left_out: dict[str, list[str]] = {}
+        """Outside models, and the tasks of which they lack clips: no row there."""
+
+    def rows(self) -> Iterator[FinishedRow]:
+        """All rows, each kept as soon as it is made; those that an earlier run kept come first."""
+        home, key = self._bench.home, self._step.key
+        found = list(kept(home, key, {task: probe.held_out.labels for task, probe in self.probes.items()}))
+        yield from (self._own(probe) for probe in self.probes.values())
+        yield from found
+        known = {(each.row.task, each.row.features) for each in found} | {(task, CONTEXTUAL) for task in self.probes}
+        for made in self._missing(known):
+            keep(home, key, made)
+            yield made
+
+    def _missing(self, known: set[tuple[str, str]]) -> Iterator[FinishedRow]:
+        batches = list(self._batches())
+        n_in_all, n_before = sum(n_rows(*batch) for batch in batches), 0
+        for batch in batches:
+            for made in ablation_rows(*batch, known=known):
+                n_done = n_before + made.n_done
+                note = f"row {n_done}/{n_in_all}: {made.row.task}, {made.row.features}"
+                self._bench.reporter.advance(n_done / n_in_all, note)
+                yield self._finished(made)
+            n_before += n_rows(*batch)
+
+    def _batches(self) -> Iterator[Batch]:
+        home, step, suite = self._bench.home, self._step, self._suite()
+        encoder = load(home.read(step.inputs["encoder"])).encoder
+        for tasks, titles in self._groups():
+            material = stored_material(home, suite, titles)
+            own = Embedded(home, step.inputs["encoder"], material, {t: g.contextual for t, g in titles.items()})
+            others = {
+                OTHER + key.partition: embedded_by(home, key, material, titles)
+                for role, key in step.inputs.items()
+                if role.startswith("other_")
+            }
+            labels = [self.probes[task].held_out.labels for task in tasks]
+            yield Batch(labels, families(material, encoder, step.axes["encoder"], own=own, others=others))
+        yield from self._outside()
+
+    def _groups(self) -> Iterator[tuple[list[str], dict[str, StoredTitle]]]:
+        """Tasks whose heads read the same vectors of the titles that they share: all, unless a title came again."""
+        heads = desired(self._bench.state).encoders[self._step.axes["encoder"]].heads
+        left = {task: stored_titles(self._bench.home, heads[task].also) for task in self.probes}
+        while left:
+            tasks, titles = [], {}
+            for task, mine in left.items():
+                if all(titles.get(title, given) == given for title, given in mine.items()):
+                    tasks.append(task)
+                    titles |= mine
+            yield tasks, titles
+            left = {task: mine for task, mine in left.items() if task not in tasks}
+
+    def _outside(self) -> Iterator[Batch]:
+        wish = self._bench.state.ablations[self._step.axes["encoder"]]
+        for name, sha256 in sorted(wish.outside.items()):
+            table = clip_table(self._bench.home, sha256)
+            there = set(clip_keys(table.title, table.start_s, table.end_s))
+            labels = [probe.held_out.labels for probe in self.probes.values()]
+            covered = [each for each in labels if there.issuperset(keys_of(each))]
+            if lacking := [each.task.name for each in labels if not there.issuperset(keys_of(each))]:
+                self.left_out[name] = lacking
+            yield Batch(covered, [outside_family(table, OUTSIDE + name)])
+
+    def _suite(self) -> Suite:
+        wanted = self._bench.encoder(self._step).suite
+        return next(suite for suite in self._bench.state.suites if suite.id == wanted)
+
+    def _own(self, probe: Probe) -> FinishedRow:
+        """The encoder itself, by the heads that it is deployed with: nothing is fitted anew."""
+        return FinishedRow(contextual_row(probe), Interval(0.0, 0.0, 0.0), probe.held_out)
+
+    def _finished(self, made: AblationRow) -> FinishedRow:
+        ahead = self._contextual(made.row.task).less(resampled(made.held_out)).interval
+        return FinishedRow(made.row, ahead, made.held_out if made.row.features in JUDGED else None)
+
+    def _resampled_contextual(self, task: str) -> Resampled:
+        return resampled(self.probes[task].held_out)
