@@ -1,0 +1,49 @@
+"""The measurement of quality: sides are disjoint, rows are made once, the table says what the rows say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.quality import Catalogue, main
+from bench.quality_table import table
+from mediafm_core.probes.tasks import TASKS
+
+
+def test_a_title_is_learnt_from_or_fitted_on_or_scored() -> None:
+    catalogue = Catalogue(3, 2, 2, 3)
+    sides = [{made.given.id for made in side} for side in (catalogue.learnt, catalogue.fitted, catalogue.scored)]
+    assert [len(side) for side in sides] == [2, 2, 3]
+    assert len(set.union(*sides)) == 7
+    for fitted, scored in catalogue.labels.values():
+        assert set(fitted.titles) == sides[1]
+        assert set(scored.titles) == sides[2]
+
+
+@pytest.mark.slow
+def test_rows_are_made_once_and_carry_their_difference_from_the_best_baseline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    asked = ["--world", "3", "--seed", "0", "--preset", "untrained", "--titles", "3", "12", "8", "--out", str(out)]
+    main(asked)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    mine = [row for row in rows if row["features"] == "untrained"]
+    assert {row["task"] for row in mine} == set(TASKS)
+    for row in mine:
+        best = max(r["value"] for r in rows if r["seed"] is None and r["task"] == row["task"])
+        assert row["difference"][0] == pytest.approx(row["value"] - best, abs=2e-4)
+    main(asked)
+    assert len(out.read_text().splitlines()) == len(rows)
+    main(["--table", "--out", str(out)])
+    assert capsys.readouterr().out.strip() == table(rows)
+
+
+def test_the_table_gives_the_mean_over_seeds_and_half_their_spread() -> None:
+    rows = [
+        {"world": 1, "seed": seed, "features": "a", "task": task, "value": value, "difference": [0.1, 0.0, 0.2]}
+        for task in TASKS
+        for seed, value in ((0, 0.5), (1, 0.7))
+    ]
+    assert "| a | 0.600 ± 0.100 |" in table(rows)
+    assert "| a | 1 | +0.100 [+0.000, +0.200] |" in table(rows)
