@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mediafm_core.contextual.embedding import embed_title
 from mediafm_core.pretraining.config import PretrainingConfig
+from mediafm_core.pretraining.corpus import InMemory
 from mediafm_core.pretraining.presets import preset_config
 from mediafm_core.pretraining.trainer import train
 from mediafm_core.sequence.titles import TitleArrays
@@ -82,7 +83,7 @@ def first_found(found: NDArray[np.floating], shots: NDArray[np.floating], source
 
 def search(made: World, config: PretrainingConfig, seed: int) -> dict[str, float]:
     """Shares of the cut's shots whose first neighbour in the whole corpus is their source."""
-    encoder = train(made.corpus, config, seed=seed).encoder
+    encoder = train(InMemory(made.corpus), config, seed=seed).encoder
     titles = [embed_title(encoder, t.fused, t.metadata) for t in made.corpus]
     cut = embed_title(encoder, made.cut, None)
     shots, film_mean = np.concatenate([t.shots for t in titles]), titles[0].shots.mean(axis=0)
