@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import KINDS, ArtifactKey, Release, Title, TrainingSet, split_partition
+from mediafm_core.catalogue import KINDS, AblationWish, ArtifactKey, Release, Title, TrainingSet, split_partition
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import TitleId
 from mediafm_core.planning import desired as desired_module
@@ -280,3 +280,28 @@ def test_new_code_of_a_kind_plans_that_kind_and_its_downstream(kind: str, monkey
 def test_a_plan_never_holds_a_release() -> None:
     ready = with_labels(with_trained(LIVE, "v2"), "tone", 2)
     assert "release" not in counts(plan(ready).steps)
+
+
+def test_an_ablation_is_planned_only_where_somebody_asked_for_it() -> None:
+    assert "ablation_report" not in counts(desired(LIVE).steps())
+    asked = replace(LIVE, ablations={"v1": AblationWish(encoder="v1"), "gone": AblationWish(encoder="gone")})
+    assert counts(plan(asked).steps) == {"ablation_report": 1}
+    assert plan(applied(asked)).steps == ()
+
+
+def test_a_new_encoder_makes_no_ablation_stale_and_other_labels_and_another_wish_do() -> None:
+    made = applied(replace(LIVE, ablations={"v1": AblationWish(encoder="v1")}))
+    later = applied(with_trained(made, "v2"))
+    assert plan(later).steps == ()
+    assert counts(plan(with_labels(made, "tone", 2)).steps)["ablation_report"] == 1
+    for wish in (AblationWish(encoder="v1", others=("v2",)), AblationWish(encoder="v1", outside={"x": "0" * 64})):
+        assert counts(plan(replace(later, ablations={"v1": wish})).steps) == {"ablation_report": 1}
+
+
+def test_an_ablation_stands_in_a_plan_after_all_that_it_reads() -> None:
+    wish = AblationWish(encoder="v1", others=("v2",))
+    state = replace(with_trained(labelled(*TITLES), "v2"), ablations={"v1": wish})
+    order = [step.key for step in plan(state).steps]
+    (step,) = [step for step in plan(state).steps if step.key.kind == "ablation_report"]
+    assert {key.kind for key in step.reads} == {"mediafm_encoder", "probe_heads"}
+    assert all(order.index(key) < order.index(step.key) for key in step.reads if key in order)
