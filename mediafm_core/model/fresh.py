@@ -31,7 +31,7 @@ def _spread(name: str, parameter: Tensor, config: ModelConfig) -> float:
     if name in ("input_proj.weight", "mask"):
         return _CONTENT_SPREAD
     if name == "stem.mix.weight":  # a mean of unlike shots is short, one of like shots as long as a shot
-        return _STEM_SHARE / math.sqrt(parameter.shape[1])
+        return _STEM_SHARE / math.sqrt(parameter.shape[1])  # small: AdamW soon makes more of them (docs/experiments.md)
     if name.endswith(("attention_out.weight", "mlp_out.weight")):  # what a block adds, less the more blocks there are
         return _USUAL_SPREAD / math.sqrt(2 * config.layers)
     return _USUAL_SPREAD
