@@ -14,11 +14,9 @@ def draw(runs: "Sequence[Run]", path: Path) -> None:
     """Held-out loss over steps and over CPU seconds, one colour for each name and one line for each seed.
 
     Args:
-        runs: at most three names; a name's CPU seconds are its steps times the median cost of a step of all its runs.
+        runs: at most three names; CPU seconds are steps times what a step costs.
         path: of the SVG that is written.
     """
-    from statistics import median
-
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -26,12 +24,11 @@ def draw(runs: "Sequence[Run]", path: Path) -> None:
     figure = Figure(figsize=(9.2, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for run in runs:
-        cost = median(each.step_s for each in runs if each.name == run.name)
         steps, losses = zip(*run.curve, strict=True)
         is_first = next(each for each in runs if each.name == run.name) is run
         look = {"color": _COLOURS[names.index(run.name)], "linewidth": 1.2, "label": run.name if is_first else None}
         left.plot(steps, losses, **look)
-        right.plot([step * cost for step in steps], losses, **look)
+        right.plot([step * run.step_s for step in steps], losses, **look)
     left.set(xlabel="steps", ylabel="MSM loss on held-out titles")
     right.set(xlabel="CPU seconds")
     left.legend(frameon=False)

@@ -28,6 +28,7 @@ MUON_RATES = (3e-3, 1e-2, 3e-2)
 ADAMW_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 _CHOICE_SEED = 0
 _N_EVALUATIONS = 10
+_N_TIMED_STEPS, _N_TIMED_ROUNDS = 8, 9  # of the comparison of costs
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "optimisers.svg"
 
 
@@ -48,6 +49,14 @@ class Run(NamedTuple):
         return self.curve[-1][1]
 
 
+class Costs(NamedTuple):
+    """CPU seconds of a step."""
+
+    muon_s: float
+    adamw_s: float  # where AdamW moves everything
+    ratio: float  # the median over the rounds
+
+
 class Setting(NamedTuple):
     """What all runs share."""
 
@@ -56,18 +65,28 @@ class Setting(NamedTuple):
 
     def run(self, name: str, seed: int, steps: int, *, muon: float | None, adamw: float) -> Run:
         """Train once."""
-        from mediafm_core.pretraining.corpus import InMemory
-        from mediafm_core.pretraining.trainer import train
-
-        config = replace(self.config, trainer=self._trainer(steps, muon, adamw))
-        ends_s: list[float] = []
-        trained = train(InMemory(self.titles), config, seed=seed, report=lambda *_: ends_s.append(cpu_s()))
-        done = Run(name, seed, steps, muon, adamw, median(np.diff(ends_s).tolist()), trained.held_out_losses or [])
+        step_s, curve = self._train(seed, self._trainer(steps, muon, adamw))
+        done = Run(name, seed, steps, muon, adamw, step_s, curve)
         rates = f"muon {muon:g}, adamw {adamw:g}" if muon is not None else f"adamw {adamw:g}"
         sys.stderr.write(
             f"{name}, seed {seed}, {steps} steps, {rates}: {done.loss:.4f}, {done.step_s:.3f} CPU-s/step\n"
         )
         return done
+
+    def step_s(self, *, muon: float | None, adamw: float) -> float:
+        """CPU seconds of a step, from a few that are not judged."""
+        trainer = self._trainer(_N_TIMED_STEPS, muon, adamw)
+        return self._train(_CHOICE_SEED, replace(trainer, held_out_share=0.0))[0]
+
+    def _train(self, seed: int, trainer: TrainerConfig) -> tuple[float, list[tuple[int, float]]]:
+        """The median CPU seconds of a step, and the curve."""
+        from mediafm_core.pretraining.corpus import InMemory
+        from mediafm_core.pretraining.trainer import train
+
+        config = replace(self.config, trainer=trainer)
+        ends_s: list[float] = []
+        trained = train(InMemory(self.titles), config, seed=seed, report=lambda _: ends_s.append(cpu_s()))
+        return median(np.diff(ends_s).tolist()), trained.held_out_losses or []
 
     def _trainer(self, steps: int, muon: float | None, adamw: float) -> TrainerConfig:
         moved = {"optimiser": Optimiser.MUON, "muon_rate": muon} if muon is not None else {"optimiser": Optimiser.ADAMW}
@@ -96,26 +115,41 @@ def best(rates: Sequence[float], attempt: Callable[[float], Run]) -> list[Run]:
 
 
 def chosen(shared: Setting, steps: int) -> tuple[list[Run], list[Run]]:
-    """The grids of AdamW alone and of Muon, best run first: Muon's own rate first, then that of AdamW beside it."""
+    """The trainings of AdamW alone and of Muon that rates are chosen by, best first: each has the same refinement.
+
+    AdamW alone has one rate, which is refined. Muon has two: its own, then that of the AdamW beside it.
+    """
     alone = best(ADAMW_RATES, lambda rate: shared.run("grid", _CHOICE_SEED, steps, muon=None, adamw=rate))
     beside = alone[0].adamw_rate
+    finer = [float(f"{beside * factor:.2g}") for factor in (3**-0.5, 3**0.5)]
+    alone += [shared.run("grid", _CHOICE_SEED, steps, muon=None, adamw=rate) for rate in finer]
     muon = best(MUON_RATES, lambda rate: shared.run("grid", _CHOICE_SEED, steps, muon=rate, adamw=beside))
     rate = muon[0].muon_rate
-    others = [beside / 3, beside * 3]
-    muon += [shared.run("grid", _CHOICE_SEED, steps, muon=rate, adamw=other) for other in others]
-    return alone, sorted(muon, key=lambda run: run.loss)
+    muon += [shared.run("grid", _CHOICE_SEED, steps, muon=rate, adamw=other) for other in (beside / 3, beside * 3)]
+    return sorted(alone, key=lambda run: run.loss), sorted(muon, key=lambda run: run.loss)
+
+
+def costs(shared: Setting, alone: Run, muon: Run) -> Costs:
+    """What a step costs by either, measured in turn: what long runs cost follows the hours of a shared machine."""
+    pairs = [
+        (shared.step_s(muon=muon.muon_rate, adamw=muon.adamw_rate), shared.step_s(muon=None, adamw=alone.adamw_rate))
+        for _ in range(_N_TIMED_ROUNDS)
+    ]
+    ratio = median(ours / theirs for ours, theirs in pairs)
+    return Costs(median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs), ratio)
 
 
 def compared(shared: Setting, alone: Run, muon: Run, steps: int, seeds: Sequence[int]) -> list[Run]:
     """Three runs for each seed: Muon, AdamW for equal steps, AdamW for equal CPU time."""
+    cost = costs(shared, alone, muon)
     runs: list[Run] = []
     for seed in seeds:
-        runs.append(shared.run("Muon", seed, steps, muon=muon.muon_rate, adamw=muon.adamw_rate))
-        runs.append(shared.run("AdamW, equal steps", seed, steps, muon=None, adamw=alone.adamw_rate))
-    ratio = median(a.step_s / b.step_s for a, b in zip(runs[::2], runs[1::2], strict=True))
-    longer = round(steps * ratio)
-    timed = [shared.run("AdamW, equal CPU time", seed, longer, muon=None, adamw=alone.adamw_rate) for seed in seeds]
-    return runs + timed
+        mine = shared.run("Muon", seed, steps, muon=muon.muon_rate, adamw=muon.adamw_rate)
+        runs.append(mine._replace(step_s=cost.muon_s))
+        for name, n_steps in (("AdamW, equal steps", steps), ("AdamW, equal CPU time", round(steps * cost.ratio))):
+            theirs = shared.run(name, seed, n_steps, muon=None, adamw=alone.adamw_rate)
+            runs.append(theirs._replace(step_s=cost.adamw_s))
+    return runs
 
 
 def table(runs: Sequence[Run]) -> str:

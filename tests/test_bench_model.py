@@ -12,7 +12,7 @@ from bench.base_reading import reading_flops
 from bench.curves import draw
 from bench.growth import Line
 from bench.measuring import in_turn
-from bench.optimisers import Run, Setting, best, setting, table
+from bench.optimisers import Run, Setting, best, chosen, compared, setting, table
 from bench.titles import noise_title
 from mediafm_core.model.config import ModelConfig, sized
 from mediafm_core.model.encoder import MediaFM
@@ -158,3 +158,29 @@ def test_a_run_names_its_rates_and_has_a_loss_at_its_end() -> None:
     assert (muon.muon_rate, adamw.muon_rate) == (0.02, None)
     assert [step for step, _ in muon.curve] == [1, 2, 3, 4]
     assert muon.loss != adamw.loss
+
+
+def test_each_seed_learns_by_all_three_ways_and_a_step_costs_what_was_measured_in_turn() -> None:
+    shared = short()
+    muon, adamw = (shared.run("grid", 0, 2, muon=rate, adamw=1e-3) for rate in (0.02, None))
+    runs = compared(shared, adamw, muon, 4, [1, 2])
+    assert [(run.name, run.seed) for run in runs[:3]] == [
+        ("Muon", 1), ("AdamW, equal steps", 1), ("AdamW, equal CPU time", 1)
+    ]  # fmt: skip
+    assert len({run.step_s for run in runs if run.muon_rate is None}) == 1
+    assert len({(run.name, run.steps) for run in runs}) == 3
+
+
+class Known(Setting):
+    """Its loss is least at the rates 0.001 and 0.01."""
+
+    def run(self, name: str, seed: int, steps: int, *, muon: float | None, adamw: float) -> Run:
+        far = abs(np.log(adamw / 1e-3)) + (0.0 if muon is None else abs(np.log(muon / 1e-2)))
+        return Run(name, seed, steps, muon, adamw, 1.0, [(steps, far)])
+
+
+def test_rates_are_refined_twice_for_either_optimiser() -> None:
+    alone, muon = chosen(Known(*short()), 2)
+    assert sorted(run.adamw_rate for run in alone) == [3e-4, 5.8e-4, 1e-3, 1.7e-3, 3e-3, 1e-2]
+    assert sorted({run.adamw_rate for run in muon}) == pytest.approx([1e-3 / 3, 1e-3, 3e-3])
+    assert (alone[0].adamw_rate, muon[0].muon_rate) == (1e-3, 1e-2)
