@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 _SMALLEST_LENGTH = 1e-6  # a centred block shorter than this carries nothing but rounding
+_SMALLEST_DIVISOR = 1e-12
 
 
 class Centred(NamedTuple):
@@ -43,19 +43,19 @@ class Centring(nn.Module):
     def forward(self, fused: Tensor) -> Centred:
         """Centre shots of shape (..., F), float32. A block that equals its mean counts as absent: nothing is left."""
         parts = zip(fused.split(self.modality_dims, -1), self.mean.split(self.modality_dims), strict=True)
-        centred, presence = zip(*(_centre(block, mean) for block, mean in parts), strict=True)
-        present = torch.cat(presence, dim=-1)  # (..., 3)
-        n_present = present.sum(-1, keepdim=True).clamp(min=1)  # (..., 1)
-        return Centred(torch.cat(centred, dim=-1) / n_present.sqrt(), present)
+        moved, lengths = zip(*(_moved(block, mean) for block, mean in parts), strict=True)
+        length = torch.cat(lengths, dim=-1)  # (..., 3)
+        present = length > _SMALLEST_LENGTH
+        whole = length * present.sum(-1, keepdim=True).sqrt()  # (..., 3)
+        scales = torch.where(present, 1 / whole, 0.0).split(1, dim=-1)
+        return Centred(torch.cat([block * scale for block, scale in zip(moved, scales, strict=True)], -1), present)
 
 
-def _centre(block: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """The centred block, and (..., 1) whether anything is left of it."""
-    is_there = (block != 0).any(-1, keepdim=True)
-    moved = F.normalize(block, dim=-1) - mean
-    length = moved.norm(dim=-1, keepdim=True)
-    present = is_there & (length > _SMALLEST_LENGTH)
-    return torch.where(present, moved / length.clamp(min=_SMALLEST_LENGTH), 0.0), present
+def _moved(block: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """The block at unit length, minus its mean; and (..., 1) how long that is, 0 where the block is absent."""
+    own = block.norm(dim=-1, keepdim=True)
+    moved = block / own.clamp(min=_SMALLEST_DIVISOR) - mean
+    return moved, moved.norm(dim=-1, keepdim=True) * (own > 0)
 
 
 def corpus_means(titles: Iterable[NDArray[np.float32]], modality_dims: Sequence[int]) -> NDArray[np.float32]:
