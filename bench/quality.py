@@ -19,8 +19,7 @@ import pyarrow as pa
 
 from bench.measuring import cpu_s, torch_threads
 from bench.quality_table import table
-from mediafm_core.catalogue import Modality
-from mediafm_core.fusion import fuse, presence
+from bench.titles import fused_arrays
 from mediafm_core.narrative.config import WorldConfig
 from mediafm_core.narrative.delivery import labels_table
 from mediafm_core.narrative.titles import NarrativeTitle, title
@@ -85,10 +84,7 @@ class Catalogue:
 
     def _made(self, seed: int) -> Made:
         given = title(self.world, seed)
-        blocks = {m.value: given.vectors[m].astype(np.float32) for m in Modality}
-        has_audio, has_text = presence(blocks["audio"]), presence(blocks["text"])
-        fused = fuse(**blocks, suite=self.world.suite, has_audio=has_audio, has_text=has_text)
-        return Made(given, TitleArrays(given.id, fused, given.metadata_vector.astype(np.float32)))
+        return Made(given, fused_arrays(self.world, given))
 
     @property
     def judged(self) -> list[Made]:

@@ -8,14 +8,18 @@ from numpy.typing import NDArray
 
 from mediafm_core.catalogue import Modality
 from mediafm_core.fusion import fuse, presence
-from mediafm_core.narrative.titles import title
+from mediafm_core.narrative.titles import NarrativeTitle, title
 from mediafm_core.narrative.world import World
 from mediafm_core.sequence.titles import TitleArrays
 
 
 def narrative_title(world: World, seed: int) -> TitleArrays:
-    """One synthetic title of 40 to 160 shots, fused as a catalogue fuses it."""
-    given = title(world, seed)
+    """One synthetic title of 40 to 160 shots, as `fused_arrays` gives it."""
+    return fused_arrays(world, title(world, seed))
+
+
+def fused_arrays(world: World, given: NarrativeTitle) -> TitleArrays:
+    """What an encoder reads of a synthetic title, fused as a catalogue fuses it."""
     blocks = {m.value: given.vectors[m].astype(np.float32) for m in Modality}
     has_audio, has_text = presence(blocks["audio"]), presence(blocks["text"])
     fused = fuse(**blocks, suite=world.suite, has_audio=has_audio, has_text=has_text)
