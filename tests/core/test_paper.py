@@ -14,3 +14,11 @@ def test_defaults_of_model_and_objective_are_the_posts_numbers() -> None:
 
     assert sized("tiny", (8, 4, 4), 4).window == paper.MAX_SHOTS == 512
     assert ObjectiveConfig().mask_share == paper.MASK_SHARE == 0.2
+
+
+def test_the_narrative_tasks_of_the_post_are_tasks_of_ours() -> None:
+    from mediafm_core.probes.ablation.findings import NARRATIVE_TASKS
+    from mediafm_core.probes.tasks import TASKS
+
+    assert set(paper.NARRATIVE_TASKS) <= set(paper.TASK_METRICS)
+    assert set(NARRATIVE_TASKS) <= set(TASKS)

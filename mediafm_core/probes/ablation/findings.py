@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from mediafm_core import paper
 from mediafm_core.probes.ablation.rows import AblationRow
 from mediafm_core.probes.ablation.variants import CLIP_ALONE, ISOLATED, ONE_MODALITY
 from mediafm_core.probes.comparing import resampled
@@ -50,10 +51,10 @@ class Finding(NamedTuple):
     contrasts: tuple[Contrast, ...]  # empty where the rows are not there; then the finding is undecided
 
 
-NARRATIVE_TASKS: Final = ("ad_relevancy",)
-"""What the post means by detailed narrative understanding: which advertisement fits a moment of the story."""
+NARRATIVE_TASKS: Final = tuple(name.replace(" ", "_") for name in paper.NARRATIVE_TASKS)
+"""The post's, as our tasks are called."""
 
-_ABOUT_15: Final = (0.10, 0.20)  # 'about 15 %'
+_ABOUT: Final = (paper.STEP_ON_RETRIEVAL - 0.05, paper.STEP_ON_RETRIEVAL + 0.05)  # our reading of "around"
 
 JUDGED: Final = frozenset({*ONE_MODALITY.values(), FUSED_ROW, CLIP_ALONE, ISOLATED})
 """The rows that findings are judged by."""
@@ -96,7 +97,11 @@ def findings(rows: Iterable[AblationRow], *, n_draws: int = 200, seed: int = 0) 
         _finding("Context adds more than further modalities do.", Rule.MOST, _context_over_modalities(draws, tasks)),
         _finding("Without context, further modalities hurt popularity.", Rule.ALL, _hurt(draws, "popularity")),
         _finding("A clip read in its context tells more than the clip alone.", Rule.MOST, _in_context(draws, tasks)),
-        _finding("On retrieval, modalities bring about 15 %, and context about 15 % more.", Rule.ALL, _about_15(draws)),
+        _finding(
+            f"On retrieval, modalities bring about {paper.STEP_ON_RETRIEVAL:.0%}, and context as much again.",
+            Rule.ALL,
+            _about(draws),
+        ),
         _finding("Tasks that need the narrative gain most from context.", Rule.ALL, _narrative(draws, tasks)),
     ]
 
@@ -142,14 +147,14 @@ def _in_context(draws: Draws, tasks: Sequence[str]) -> list[Contrast]:
     ]
 
 
-def _about_15(draws: Draws, task: str = "retrieval") -> list[Contrast]:
+def _about(draws: Draws, task: str = "retrieval") -> list[Contrast]:
     """Each step against both ends of 'about': holds where the interval lies within, refuted where it lies outside."""
     one = _best_modality(draws, task)
     steps = [name for name in (one, FUSED_ROW, CLIP_ALONE) if name and (task, name) in draws]
     found = []
     for before, after in pairwise(steps):
         gain = draws[task, after].over(draws[task, before])
-        low, high = _ABOUT_15
+        low, high = _ABOUT
         found += [
             _contrast(f"{task}: {after} / {before} - 1, above {low:.0%}", gain.less(_constant(low, gain))),
             _contrast(f"{task}: {after} / {before} - 1, below {high:.0%}", _constant(high, gain).less(gain)),
