@@ -55,6 +55,7 @@ NARRATIVE_TASKS: Final = tuple(name.replace(" ", "_") for name in paper.NARRATIV
 """The post's, as our tasks are called."""
 
 _ABOUT: Final = (paper.STEP_ON_RETRIEVAL - 0.05, paper.STEP_ON_RETRIEVAL + 0.05)  # our reading of "around"
+_STEPS: Final = f"On retrieval, modalities bring about {paper.STEP_ON_RETRIEVAL:.0%}, and context as much again."
 
 JUDGED: Final = frozenset({*ONE_MODALITY.values(), FUSED_ROW, CLIP_ALONE, ISOLATED})
 """The rows that findings are judged by."""
@@ -98,7 +99,7 @@ def findings(rows: Iterable[AblationRow], *, n_draws: int = 200, seed: int = 0) 
         _finding("Without context, further modalities hurt popularity.", Rule.ALL, _hurt(draws, "popularity")),
         _finding("A clip read in its context tells more than the clip alone.", Rule.MOST, _in_context(draws, tasks)),
         _finding(
-            f"On retrieval, modalities bring about {paper.STEP_ON_RETRIEVAL:.0%}, and context as much again.",
+            _STEPS,
             Rule.ALL,
             _about(draws),
         ),
