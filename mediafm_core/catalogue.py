@@ -17,6 +17,10 @@ DELIVERED = "delivered"
 """A setting of instruments that ran elsewhere: their vectors come with the deliveries and cannot be made here."""
 
 
+RETIRED = "retired"
+"""The subject of declarations that an encoder is asked for no longer; it is never taken back."""
+
+
 class Modality(StrEnum):
     """What a shot is perceived by."""
 

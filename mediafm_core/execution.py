@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mediafm_core.catalogue import (
+    RETIRED,
     UNPARTITIONED,
     AblationWish,
     ArtifactKey,
@@ -165,17 +166,20 @@ def read_state(home: Home) -> State:
             next_step="Run `mediafm init`.",
         )
     committed = ledger.committed_in_order()
+    declared, retired = ledger.declared("encoder"), ledger.declared(RETIRED)
     live = ledger.declared_one("production", "encoder") or {}
     return State(
         **instruments,
         titles={TitleId(name): Title.from_json(body) for name, body in ledger.declared("title").items()},
         suites=tuple(Suite.from_json(body) for body in ledger.declared("suite").values()),
-        encoders=tuple(EncoderSpec.from_json(body) for body in ledger.declared("encoder").values()),
+        encoders=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name not in retired),
+        retired=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name in retired),
         labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
         training={(t.encoder, t.task): t for t in map(TrainingSet.from_json, ledger.declared("training").values())},
         ablations={n: AblationWish.from_json(body) for n, body in ledger.declared("ablation").items() if body},
         production=live.get("name"),
         release=Release.from_json(live["release"]) if live.get("release") else None,
+        floors={task: body["value"] for task, body in ledger.declared("floor").items() if body},
         committed=frozenset(committed),
         standing=standing_of(committed),
         parked=frozenset(key for key, failure in ledger.failures().items() if failure.parked),
@@ -250,7 +254,7 @@ def _is_judged_late(kind: str, partition: str) -> bool:
 def _judged_now(state: State, kind: str, partition: str) -> list[Step]:
     wanted = desired(state)
     if kind == "release":
-        return [release(encoder_steps(wanted, partition), state.release)]
+        return [release(encoder_steps(wanted, partition), state.release, state.floors)]
     publish = snapshot_step(state, wanted)
     return [publish] if publish else []
 

@@ -7,11 +7,13 @@ leaves shots, video, audio and text alone.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mediafm_core.catalogue import (
     KINDS,
     UNPARTITIONED,
+    AblationWish,
     ArtifactKey,
     EncoderSpec,
     Modality,
@@ -111,8 +113,8 @@ def encoder_steps(wanted: Desired, encoder: str) -> EncoderSteps:
     return wanted.encoders[encoder]
 
 
-def release(steps: EncoderSteps, against: Release | None) -> Step:
-    """The step that judges an encoder with its heads against what is live.
+def release(steps: EncoderSteps, against: Release | None, floors: Mapping[str, float] = MappingProxyType({})) -> Step:
+    """The step that judges an encoder with its heads against what is live, and against floors.
 
     What is live already is not judged against itself: its step is the one by which it went live.
 
@@ -131,7 +133,8 @@ def release(steps: EncoderSteps, against: Release | None) -> Step:
     if against and against.encoder == encoder and against.heads == fingerprints:
         return Step(ArtifactKey("release", encoder, against.fingerprint), {}, {})
     inputs = {"encoder": steps.trained.key, "report": steps.report.key, **_head_inputs(steps.heads)}
-    return _step("release", {"encoder": encoder}, {"against": against.fingerprint if against else None}, **inputs)
+    judged_by = {"against": against.fingerprint if against else None, **({"floors": dict(floors)} if floors else {})}
+    return _step("release", {"encoder": encoder}, judged_by, **inputs)
 
 
 def predictions(encoder: str, title: Title, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
@@ -208,10 +211,7 @@ def _delivered_chain(suite: _Prepared, title: Title, shots: Step) -> Iterator[St
 def _encoder_steps(
     state: State, encoder: EncoderSpec, chains: Mapping[TitleId, tuple[Step, ...]], labels: Mapping[str, Step]
 ) -> EncoderSteps:
-    axes = {"encoder": encoder.name}
-    members = _hash_of([asdict(member) for member in encoder.corpus])
-    corpus = _step("pretraining_corpus", axes, {"suite": encoder.suite, "members": members})
-    trained = _step("mediafm_encoder", axes, {"config": encoder.config, "seed": encoder.seed}, corpus=corpus.key)
+    axes, (corpus, trained) = {"encoder": encoder.name}, _trained(encoder)
     read = {title: _contextual(encoder, trained, title, chain) for title, chain in chains.items()}
     contextual = {title: step for title, step in read.items() if step}
     heads = {task: step for task in labels if (step := _head(state, trained, contextual, task, labels[task]))}
@@ -225,6 +225,14 @@ def _encoder_steps(
         report=report if heads else None,
         predictions=tuple(_scored(state, encoder.name, contextual, [fingerprints, _live_heads(state, encoder)])),
     )
+
+
+def _trained(encoder: EncoderSpec) -> tuple[Step, Step]:
+    """The steps of an encoder's corpus and of its training."""
+    axes = {"encoder": encoder.name}
+    members = _hash_of([asdict(member) for member in encoder.corpus])
+    corpus = _step("pretraining_corpus", axes, {"suite": encoder.suite, "members": members})
+    return corpus, _step("mediafm_encoder", axes, {"config": encoder.config, "seed": encoder.seed}, corpus=corpus.key)
 
 
 def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: tuple[Step, ...]) -> Step | None:
@@ -259,14 +267,24 @@ def _head(state: State, trained: Step, contextual: Mapping[TitleId, Step], task:
 
 
 def _ablations(state: State, encoders: Mapping[str, EncoderSteps]) -> dict[str, Step]:
-    """Those that somebody asked for. The titles and their embeddings are those of the heads, and hashed with them."""
+    """Those that somebody asked for. The titles and their embeddings are those of the heads, and hashed with them.
+
+    One that was made beside an encoder which was retired since stands; none is made beside such an encoder.
+    """
+    active = {name: steps.trained.key for name, steps in encoders.items()}
+    ever = {**{spec.name: _trained(spec)[1].key for spec in state.retired}, **active}
     found = {}
     for name, wish in state.ablations.items():
         if name in encoders and encoders[name].heads:
-            inputs = {"encoder": encoders[name].trained.key, **_head_inputs(encoders[name].heads)}
-            inputs |= {f"other_{other}": encoders[other].trained.key for other in wish.others if other in encoders}
-            found[name] = _step("ablation_report", {"encoder": name}, {"outside": dict(wish.outside)}, **inputs)
+            beside_all, beside_active = (_ablation(encoders[name], wish, others) for others in (ever, active))
+            found[name] = beside_all if beside_all.key in state.committed else beside_active
     return found
+
+
+def _ablation(steps: EncoderSteps, wish: AblationWish, others: Mapping[str, ArtifactKey]) -> Step:
+    inputs = {"encoder": steps.trained.key, **_head_inputs(steps.heads)}
+    inputs |= {f"other_{other}": others[other] for other in wish.others if other in others}
+    return _step("ablation_report", steps.trained.axes, {"outside": dict(wish.outside)}, **inputs)
 
 
 def _head_inputs(heads: Mapping[str, Step]) -> dict[str, ArtifactKey]:

@@ -27,12 +27,14 @@ class State:
     recogniser: Instrument  # of speech, for titles without captions
     titles: Mapping[TitleId, Title] = field(default_factory=dict)
     suites: tuple[Suite, ...] = ()
-    encoders: tuple[EncoderSpec, ...] = ()
+    encoders: tuple[EncoderSpec, ...] = ()  # those that are asked for
+    retired: tuple[EncoderSpec, ...] = ()  # those that were: nothing is planned for them
     labels: Mapping[str, FrozenLabels] = field(default_factory=dict)  # by task; a home may have none
     training: Mapping[tuple[str, str], TrainingSet] = field(default_factory=dict)  # by encoder and task
     ablations: Mapping[str, AblationWish] = field(default_factory=dict)  # by encoder; only where somebody asked
     production: str | None = None  # the encoder that readers see
     release: Release | None = None  # the one that it went live with; None in a home without tasks
+    floors: Mapping[str, float] = field(default_factory=dict)  # by task: the least that the gate lets through
     committed: frozenset[ArtifactKey] = frozenset()
     standing: Mapping[tuple[str, str], Fingerprint] = field(default_factory=dict)  # (kind, partition): committed last
     parked: frozenset[ArtifactKey] = frozenset()

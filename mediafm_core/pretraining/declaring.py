@@ -23,10 +23,10 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str 
         DimensionError: there is no such size.
     """
     state = read_state(home)
-    if any(encoder.name == name for encoder in state.encoders):
+    if any(encoder.name == name for encoder in (*state.encoders, *state.retired)):
         raise PlanError(
             f"encoder {name!r}",
-            found="an encoder of this name",
+            found="an encoder of this name, active or retired",
             expected="a new name: an encoder never changes",
             next_step="Choose another name; `mediafm encoder list` shows those that exist.",
         )

@@ -15,14 +15,14 @@ dagster/         the Dagster instance of this home
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError, HomeError
@@ -121,10 +121,21 @@ class Home:
             )
         return read_checked(self.objects, row.path, row.digest)
 
-    def declare(self, subject: str, name: str, body: Mapping[str, Any]) -> bool:
-        """State something in the catalogue; False where just this already holds."""
+    def declare(
+        self, subject: str, name: str, body: Mapping[str, Any], *, provided: Callable[[Connection], None] | None = None
+    ) -> bool:
+        """State something in the catalogue; False where just this already holds.
+
+        Args:
+            subject: what sort of statement, e.g. `title`.
+            name: what it is about.
+            body: JSON values.
+            provided: raises where the statement must not be made; asked while nobody else can declare anything.
+        """
         body = json.loads(canonical_json(body))  # as it will be read: tuples are lists
         with self.ledger.writing() as connection:
+            if provided:
+                provided(connection)
             while self.ledger.declared_one(subject, name, connection) != body:
                 sequence = self.ledger.next_sequence(connection)
                 declaration = Declaration(sequence, subject, name, body)
