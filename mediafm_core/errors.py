@@ -12,13 +12,19 @@
     |-- WeightsError            a pretrained file is missing or is not the pinned one
     |-- DimensionError          an array has not the shape that was declared
     |-- EncoderMismatchError    vectors of one encoder or suite used as another's
+    |-- ConformanceError        a unimodal encoder breaks a law of the protocol
+    |-- RemoteError             a model behind an API cannot be used, or answered wrongly
+    |   `-- BudgetError             ... or its next request could cost more than the run may spend
     |-- TrainingError           pre-training cannot start, or cannot go on
-    |-- ReleaseError            an encoder may not go live
+    |-- ReleaseError            an encoder may not go live, go back or be retired
+    |   |-- IncompleteError         ... a candidate that lacks some of what a release holds
+    |   `-- GateError               ... a candidate that the gate refuses
     |-- PlanError               a step that nobody asks for, or whose inputs are missing
     `-- StoreError              the home, its artifacts or its ledger
         |-- HomeError
         |-- ArtifactError
         `-- SnapshotError
+            `-- NotYetAvailableError    a title that the home has, and that what is live has not read yet
 
 A message is built from data: the culprit, what was found, what was expected, the next step.
 """
@@ -94,12 +100,32 @@ class EncoderMismatchError(MediaFMError):
     """Vectors of one encoder or suite were about to be used as another's."""
 
 
+class ConformanceError(MediaFMError):
+    """A unimodal encoder breaks a law that every encoder keeps."""
+
+
+class RemoteError(MediaFMError):
+    """A model behind an API cannot be used: no key, no answer in time, a refusal, or an answer that is wrong."""
+
+
+class BudgetError(RemoteError):
+    """The next request could cost more than a run may still spend; it was not sent."""
+
+
 class TrainingError(MediaFMError):
     """Pre-training cannot start, or cannot go on: it diverged, cannot be saved, or lost one of its processes."""
 
 
 class ReleaseError(MediaFMError):
-    """An encoder may not go live: it is incomplete, or worse than what is live."""
+    """An encoder may not go live, or a release not be gone back to, or an encoder not be retired."""
+
+
+class IncompleteError(ReleaseError):
+    """A candidate lacks some of what a release holds; nothing was judged."""
+
+
+class GateError(ReleaseError):
+    """The gate refuses a candidate: a task is worse than production's, or below its floor."""
 
 
 class PlanError(MediaFMError):
@@ -120,3 +146,7 @@ class ArtifactError(StoreError):
 
 class SnapshotError(StoreError):
     """There is no snapshot to read, or it does not hold what was asked for."""
+
+
+class NotYetAvailableError(SnapshotError):
+    """A title of the home that the live encoder has not read, or its heads not scored, yet."""
