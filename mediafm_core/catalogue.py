@@ -234,6 +234,16 @@ class FrozenLabels:
         return cls(**{**record, "titles": tuple(record["titles"])})
 
 
+VECTOR_KINDS = ("pretraining_corpus", "mediafm_encoder", "contextual_embeddings")
+"""The kinds whose code an encoder's vectors hang on. What a title's own embeddings hang on is upstream of the encoder:
+it may change under an encoder, as when a title is delivered anew."""
+
+
+def _first_code() -> dict[str, int]:
+    """The code versions by which everything was made that does not say so."""
+    return dict.fromkeys(VECTOR_KINDS, 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSet:
     """What a head was fitted on, frozen when it was first made."""
@@ -242,6 +252,7 @@ class TrainingSet:
     task: str
     table: str  # of the labels
     members: tuple[tuple[TitleId, Fingerprint], ...]  # titles, and their contextual embeddings
+    made_by: Mapping[str, int] = field(default_factory=_first_code)  # the code versions that the vectors hang on
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
@@ -271,6 +282,7 @@ class Release:
     encoder: str
     heads: Mapping[str, Fingerprint]  # by task
     fingerprint: Fingerprint  # of the release artifact: the gate's record
+    made_by: Mapping[str, int] = field(default_factory=_first_code)  # code versions of the vectors that heads read
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:

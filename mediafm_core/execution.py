@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -33,7 +34,7 @@ from mediafm_core.errors import DeliveryError, HomeError, MediaFMError, PlanErro
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.desired import desired, encoder_steps, release
 from mediafm_core.planning.plan import Plan, plan, snapshot_step, standing_of, with_reasons
-from mediafm_core.planning.state import State, Step
+from mediafm_core.planning.state import Scored, State, Step, scored_by
 from mediafm_core.store.home import Home, now, provenance
 from mediafm_core.store.manifest import Manifest, Payload
 from mediafm_core.store.pointer import read_pointer
@@ -183,8 +184,14 @@ def read_state(home: Home) -> State:
         committed=frozenset(committed),
         standing=standing_of(committed),
         parked=frozenset(key for key, failure in ledger.failures().items() if failure.parked),
+        scored=partial(_scored, home),
         published=pointer.snapshot if (pointer := read_pointer(home.objects)) else None,
     )
+
+
+def _scored(home: Home, partition: str) -> tuple[Scored, ...]:
+    rows = reversed(home.ledger.history("predictions", partition))
+    return tuple(scored_by(row.key, row.manifest.inputs) for row in rows)
 
 
 def explained_plan(home: Home, state: State) -> Plan:

@@ -1,6 +1,6 @@
 """Candidates for a release whose heads are as good as a test wants, and all that readers see of a home."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER
-from tests.fakes import Fakes, pairs, planned
+from tests.fakes import Fakes, Pair, pairs, planned
 
 SNAPSHOT = ("snapshot", "")
 N_JUDGED, N_CLIPS = 8, 6  # titles that held-out scores are about, and clips of each
@@ -25,7 +25,8 @@ N_JUDGED, N_CLIPS = 8, 6  # titles that held-out scores are about, and clips of 
 class Candidates:
     """Fake makers with heads of a chosen quality, and the real release and snapshot."""
 
-    def __init__(self) -> None:
+    def __init__(self, failing: Mapping[Pair, Exception] | None = None) -> None:
+        self.failing = dict(failing or {})
         self.worse: set[tuple[str, str]] = set()  # (encoder, task) whose held-out scores are upside down
         self.promote: Callable[[Bench, Step], None] = promote
 
@@ -36,7 +37,7 @@ class Candidates:
     def run(self, home: Home, *wanted: tuple[str, str]) -> list[Outcome]:
         """Carry out these steps, or the plan."""
         heads, release = Stage(self._head, freeze_training), Stage(make_release, lambda b, s: self.promote(b, s))
-        stages = {**Fakes().stages, "probe_heads": heads, "release": release}
+        stages = {**Fakes(failing=self.failing).stages, "probe_heads": heads, "release": release}
         return list(carry_out(home, wanted or pairs(planned(home).steps), stages, LogReporter()))
 
     def go_live(self, home: Home, encoder: str) -> list[Outcome]:

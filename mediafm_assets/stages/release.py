@@ -1,11 +1,20 @@
 """Going live: an encoder with all its heads and predictions, or not at all."""
 
 import dagster as dg
+from pydantic import Field
 
 from mediafm_assets.carrying import materialise
 from mediafm_assets.partitions import encoder_of_encoder_title, encoders
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import KINDS
+from mediafm_core.execution import Stage
+from mediafm_core.release.promotion import make_release
+
+
+class Judging(dg.Config):
+    """What happens behind the gate."""
+
+    promote: bool = Field(default=False, description="Let an encoder that the gate lets through go live.")
 
 
 @dg.asset(
@@ -15,9 +24,11 @@ from mediafm_core.catalogue import KINDS
     code_version=str(KINDS["release"].code_version),
     kinds={"json"},
 )
-def release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
-    """The gate, and behind it production: no task worse than what is live by more than titles vary.
+def release(context: dg.AssetExecutionContext, config: Judging, home: HomeResource) -> dg.MaterializeResult:
+    """The gate: no task worse than what is live by more than titles vary. Production stays as it is.
 
-    Materialise it to promote an encoder, then `snapshot` to let readers see it.
+    Set `promote` in the run's configuration to let the encoder go live, then materialise `snapshot` to let readers see
+    it; or run the job `upgrade`, which does both.
     """
-    return materialise(context, home)
+    judged_only = {"release": Stage(make_release)}
+    return materialise(context, home, {} if config.promote else judged_only)

@@ -5,7 +5,7 @@ leaves shots, video, audio and text alone.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mediafm_core.catalogue import (
     KINDS,
     UNPARTITIONED,
+    VECTOR_KINDS,
     AblationWish,
     ArtifactKey,
     EncoderSpec,
@@ -25,7 +26,8 @@ from mediafm_core.catalogue import (
 )
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import Fingerprint, TitleId, canonical_json, fingerprint
-from mediafm_core.planning.state import State, Step
+from mediafm_core.planning.parking import titles_held_up
+from mediafm_core.planning.state import State, Step, head_role
 
 
 class EncoderSteps(NamedTuple):
@@ -36,7 +38,14 @@ class EncoderSteps(NamedTuple):
     contextual: dict[TitleId, Step]
     heads: dict[str, Step]  # by task
     report: Step | None  # None where there is no task
-    predictions: tuple[Step, ...]  # of each title by the heads of today; by those of the release that is live, too
+    scored: dict[TitleId, Step]  # predictions by the heads of today; none where there are no heads
+    live: dict[TitleId, Step]  # predictions by the heads of the release that is live; none of another encoder
+
+    @property
+    def predictions(self) -> tuple[Step, ...]:
+        """All predictions, title by title, each once."""
+        both = (sets[title] for title in self.contextual for sets in (self.scored, self.live) if title in sets)
+        return tuple({step.key: step for step in both}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,7 @@ def release(steps: EncoderSteps, against: Release | None, floors: Mapping[str, f
 
 def predictions(encoder: str, title: Title, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
     """The step that scores a title's clips, delivered ones among them, by these heads of an encoder."""
-    keys = {f"head_{task}": ArtifactKey("probe_heads", _of(encoder, task), fp) for task, fp in sorted(heads.items())}
+    keys = {head_role(task): ArtifactKey("probe_heads", _of(encoder, task), fp) for task, fp in sorted(heads.items())}
     axes, clips = {"encoder": encoder, "title": title.id}, {"clips": title.part_hash(Part.LABELS)}
     return _step("predictions", axes, clips, contextual=contextual, **keys)
 
@@ -214,7 +223,8 @@ def _encoder_steps(
     axes, (corpus, trained) = {"encoder": encoder.name}, _trained(encoder)
     read = {title: _contextual(encoder, trained, title, chain) for title, chain in chains.items()}
     contextual = {title: step for title, step in read.items() if step}
-    heads = {task: step for task in labels if (step := _head(state, trained, contextual, task, labels[task]))}
+    held = titles_held_up(state, chains, contextual)
+    heads = {task: step for task in labels if (step := _head(state, trained, contextual, labels[task], held))}
     fingerprints = {task: step.key.fingerprint for task, step in heads.items()}
     report = _step("probe_report", axes, {}, **_head_inputs(heads))
     return EncoderSteps(
@@ -223,7 +233,8 @@ def _encoder_steps(
         contextual=contextual,
         heads=heads,
         report=report if heads else None,
-        predictions=tuple(_scored(state, encoder.name, contextual, [fingerprints, _live_heads(state, encoder)])),
+        scored=_scored(state, encoder.name, contextual, fingerprints),
+        live=_scored(state, encoder.name, contextual, _live_heads(state, encoder)),
     )
 
 
@@ -249,21 +260,40 @@ def contextual(trained: ArtifactKey, title: str, fused: ArtifactKey, metadata: A
     return _step("contextual_embeddings", {"encoder": trained.partition, "title": title}, {}, **inputs)
 
 
-def _head(state: State, trained: Step, contextual: Mapping[TitleId, Step], task: str, labels: Step) -> Step | None:
+def _head(
+    state: State, trained: Step, contextual: Mapping[TitleId, Step], labels: Step, held: Container[TitleId]
+) -> Step | None:
     """None where no labelled title is in the catalogue."""
-    encoder, frozen = trained.axes["encoder"], state.training.get((trained.axes["encoder"], task))
-    now = [(title, contextual[title].key.fingerprint) for title in state.labels[task].titles if title in contextual]
-    members = list(frozen.members) if frozen and frozen.table == state.labels[task].table else now
+    encoder, task = trained.axes["encoder"], labels.axes["task"]
+    members, without = _members(state, encoder, task, contextual, held)
     if not members:
         return None
-    step = _step(
-        "probe_heads",
-        {"encoder": encoder, "task": task},
-        {"members": _hash_of(members)},
-        labels=labels.key,
-        encoder=trained.key,
-    )
-    return step._replace(also=tuple(ArtifactKey("contextual_embeddings", _of(encoder, t), fp) for t, fp in members))
+    made_from = {"members": _hash_of(members)}
+    step = _step("probe_heads", {"encoder": encoder, "task": task}, made_from, labels=labels.key, encoder=trained.key)
+    read = tuple(ArtifactKey("contextual_embeddings", _of(encoder, title), fp) for title, fp in members)
+    return step._replace(also=read, without=without)
+
+
+def _members(
+    state: State, encoder: str, task: str, contextual: Mapping[TitleId, Step], held: Container[TitleId]
+) -> tuple[list[tuple[TitleId, Fingerprint]], tuple[TitleId, ...]]:
+    """What a head is fitted on, and the titles that it does without.
+
+    That is its frozen training set. While there is none, it is each labelled title, but for those that parked steps
+    hold up: one of them would hold up all heads, for ever. Where that leaves nothing, the head waits for them all.
+    """
+    labels, frozen = state.labels[task], state.training.get((encoder, task))
+    if frozen and frozen.table == labels.table and frozen.made_by == vectors_made_by():
+        return list(frozen.members), ()
+    labelled = [title for title in labels.titles if title in contextual]
+    ready = [title for title in labelled if title not in held] or labelled
+    without = tuple(title for title in labelled if title not in ready)
+    return [(title, contextual[title].key.fingerprint) for title in ready], without
+
+
+def vectors_made_by() -> dict[str, int]:
+    """The code versions that an encoder's vectors hang on; heads read vectors of these versions and no others."""
+    return {kind: KINDS[kind].code_version for kind in VECTOR_KINDS}
 
 
 def _ablations(state: State, encoders: Mapping[str, EncoderSteps]) -> dict[str, Step]:
@@ -288,21 +318,24 @@ def _ablation(steps: EncoderSteps, wish: AblationWish, others: Mapping[str, Arti
 
 
 def _head_inputs(heads: Mapping[str, Step]) -> dict[str, ArtifactKey]:
-    return {f"head_{task}": step.key for task, step in heads.items()}
+    return {head_role(task): step.key for task, step in heads.items()}
 
 
 def _live_heads(state: State, encoder: EncoderSpec) -> Mapping[str, Fingerprint]:
-    """The heads that readers see this encoder's predictions of; they may be older than those of today."""
-    return state.release.heads if state.release and state.release.encoder == encoder.name else {}
+    """The heads that readers see this encoder's predictions of; they may be older than those of today.
+
+    None where they were fitted on vectors that other code made: a score of today's vectors by them means nothing.
+    """
+    live = state.release
+    return live.heads if live and live.encoder == encoder.name and live.made_by == vectors_made_by() else {}
 
 
 def _scored(
-    state: State, encoder: str, contextual: Mapping[TitleId, Step], heads: list[Mapping[str, Fingerprint]]
-) -> Iterator[Step]:
-    for title, step in contextual.items():
-        record = state.titles[title]
-        sets = [predictions(encoder, record, step.key, fingerprints) for fingerprints in heads if fingerprints]
-        yield from {scored.key: scored for scored in sets}.values()
+    state: State, encoder: str, contextual: Mapping[TitleId, Step], heads: Mapping[str, Fingerprint]
+) -> dict[TitleId, Step]:
+    if not heads:
+        return {}
+    return {title: predictions(encoder, state.titles[title], step.key, heads) for title, step in contextual.items()}
 
 
 def _of(encoder: str, other: str) -> str:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
-from mediafm_core.planning.desired import Desired, Shown, desired, predictions, snapshot
+from mediafm_core.planning.desired import Desired, EncoderSteps, Shown, desired, snapshot
+from mediafm_core.planning.parking import held_up
 from mediafm_core.planning.state import State, Step
 
 Earlier = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -30,18 +31,10 @@ def plan(state: State) -> Plan:
 
 
 def _missing(state: State, wanted: Iterable[Step]) -> tuple[list[Step], list[Step]]:
-    missing: list[Step] = []
-    blocked: list[Step] = []
-    unmakeable: set[ArtifactKey] = set()
-    for step in wanted:
-        if step.key in state.committed:
-            continue
-        if step.key in state.parked or not unmakeable.isdisjoint(step.reads):
-            unmakeable.add(step.key)
-            blocked.append(step)
-        else:
-            missing.append(step)
-    return missing, blocked
+    absent = [step for step in wanted if step.key not in state.committed]
+    held = held_up(state, absent)
+    missing = [step for step in absent if step.key not in held]
+    return missing, [step for step in absent if step.key in held]
 
 
 def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[ArtifactKey] = ()) -> Step | None:
@@ -60,24 +53,48 @@ def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[Artif
 def visible(state: State, wanted: Desired, will_be_made: frozenset[ArtifactKey] = frozenset()) -> dict[TitleId, Shown]:
     """What readers see of each title: its wanted contextual embeddings if they exist (or will), else those that stand.
 
-    Where a release is live, a title is seen only with the predictions of that release's heads on those embeddings.
+    Where a release is live, a title is seen only with the predictions of that release's heads on those embeddings;
+    while the wanted pair is not whole, the last that was.
     """
     assert state.production is not None
+    steps = wanted.encoders[state.production]
+    if state.release:
+        return shown_by(state, steps, steps.live, state.release.heads, will_be_made)
+    found = {title: _best(state, step, will_be_made) for title, step in steps.contextual.items()}
+    return {title: Shown(state.titles[title], best, None) for title, best in found.items() if best}
+
+
+def shown_by(
+    state: State,
+    steps: EncoderSteps,
+    scored: Mapping[TitleId, Step],
+    heads: Mapping[str, Fingerprint],
+    will_be_made: frozenset[ArtifactKey] = frozenset(),
+) -> dict[TitleId, Shown]:
+    """What readers would see of each title by these heads: of an encoder that is live, or of a candidate.
+
+    Args:
+        state: of the catalogue.
+        steps: of the encoder.
+        scored: each title's predictions by the heads on its wanted embeddings.
+        heads: by task.
+        will_be_made: what counts as committed.
+    """
     shown = {}
-    for title, step in wanted.encoders[state.production].contextual.items():
-        contextual = _best(state, step, will_be_made)
-        if contextual is None:
-            continue
-        scored = _live_predictions(state, title, contextual)
-        if scored is None or scored in state.committed or scored in will_be_made:
-            shown[title] = Shown(state.titles[title], contextual, scored)
+    for title, step in steps.contextual.items():
+        pair = [step.key, scored[title].key] if title in scored else []
+        whole = pair and all(key in state.committed or key in will_be_made for key in pair)
+        if found := pair if whole else _last_pair(state, step, heads):
+            shown[title] = Shown(state.titles[title], *found)
     return shown
 
 
-def _live_predictions(state: State, title: TitleId, contextual: ArtifactKey) -> ArtifactKey | None:
-    if state.release is None:
-        return None
-    return predictions(state.release.encoder, state.titles[title], contextual, state.release.heads).key
+def _last_pair(state: State, step: Step, heads: Mapping[str, Fingerprint]) -> list[ArtifactKey]:
+    """The newest embeddings of a title that these heads have scored, and the scores; nothing where there are none."""
+    for past in state.scored(step.key.partition):
+        if past.heads == heads and past.contextual in state.committed:
+            return [past.contextual, past.key]
+    return []
 
 
 def _best(state: State, step: Step, will_be_made: frozenset[ArtifactKey]) -> ArtifactKey | None:
@@ -112,7 +129,7 @@ def with_reasons(steps: Iterable[Step], earlier: Earlier) -> list[Step]:
     for step in steps:
         before = earlier.get((step.key.kind, step.key.partition))
         reasons[step.key] = _reason(step, before, reasons)
-        explained.append(step._replace(reason=reasons[step.key]))
+        explained.append(step._replace(reason=reasons[step.key] + _without(step)))
     return explained
 
 
@@ -133,6 +150,10 @@ def _reason(step: Step, before: Mapping[str, Any] | None, reasons: Mapping[Artif
         if changed
         else f"{_subject(step)}: made, not yet published"
     )
+
+
+def _without(step: Step) -> str:
+    return f", without {', '.join(step.without)}, which wait for parked steps" if step.without else ""
 
 
 def _subject(step: Step) -> str:

@@ -1,6 +1,6 @@
 """What the planner reads: what the catalogue asks for, and what exists."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
@@ -17,6 +17,33 @@ from mediafm_core.catalogue import (
     split_partition,
 )
 from mediafm_core.identity import Fingerprint, TitleId
+
+
+class Scored(NamedTuple):
+    """Predictions that were committed once, and what they were made from."""
+
+    key: ArtifactKey
+    contextual: ArtifactKey
+    heads: Mapping[str, Fingerprint]  # by task
+
+
+_HEAD = "head_"
+"""How the role of a head begins among the inputs of what reads heads; the task's name follows."""
+
+
+def head_role(task: str) -> str:
+    """The role of a task's head among the inputs of what reads heads."""
+    return _HEAD + task
+
+
+def scored_by(key: ArtifactKey, inputs: Mapping[str, ArtifactKey]) -> Scored:
+    """What predictions say of themselves."""
+    heads = {role.removeprefix(_HEAD): read.fingerprint for role, read in inputs.items() if role.startswith(_HEAD)}
+    return Scored(key, inputs["contextual"], heads)
+
+
+def _never_scored(_partition: str) -> tuple[Scored, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +65,8 @@ class State:
     committed: frozenset[ArtifactKey] = frozenset()
     standing: Mapping[tuple[str, str], Fingerprint] = field(default_factory=dict)  # (kind, partition): committed last
     parked: frozenset[ArtifactKey] = frozenset()
+    # a partition of predictions to all that was committed there, newest first; asked for the few titles that need it
+    scored: Callable[[str], tuple[Scored, ...]] = field(default=_never_scored, compare=False)
     published: Fingerprint | None = None  # the snapshot that the pointer names
 
     def with_titles(self, *titles: Title) -> Self:
@@ -58,6 +87,7 @@ class Step(NamedTuple):
     inputs: Mapping[str, ArtifactKey]  # the artifacts among them, by role
     reason: str = ""
     also: tuple[ArtifactKey, ...] = ()  # further artifacts that it reads, hashed together among the ingredients
+    without: tuple[TitleId, ...] = ()  # of a head's new training set: labelled titles that parked steps keep out of it
 
     @property
     def reads(self) -> tuple[ArtifactKey, ...]:

@@ -18,7 +18,7 @@ from mediafm_core.catalogue import KINDS, ArtifactKey, Part, TrainingSet, split_
 from mediafm_core.delivered import read_label_table
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import TitleId, fingerprint
-from mediafm_core.planning.desired import desired
+from mediafm_core.planning.desired import desired, vectors_made_by
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.home import Home
@@ -65,6 +65,7 @@ def make_head(bench: Bench, step: Step) -> Draft:
         "held_out": float(value),
         "n_clips": len(labels),
         "n_titles": len(labels.titles),
+        "left_out": sorted(set(all_labels.titles).difference(labels.titles)),
         "read": probe.head.read,
         "regularisation": probe.head.regularisation,
         "dims": probe.head.dims,
@@ -77,7 +78,8 @@ def freeze_training(bench: Bench, step: Step) -> None:
     axes = step.axes
     members = tuple((TitleId(split_partition(key.kind, key.partition)["title"]), key.fingerprint) for key in step.also)
     table = bench.state.labels[axes["task"]].table
-    frozen = TrainingSet(encoder=axes["encoder"], task=axes["task"], table=table, members=members)
+    made_by = vectors_made_by()
+    frozen = TrainingSet(encoder=axes["encoder"], task=axes["task"], table=table, members=members, made_by=made_by)
     bench.home.declare("training", step.key.partition, asdict(frozen))
 
 

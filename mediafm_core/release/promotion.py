@@ -13,8 +13,9 @@ from mediafm_core.catalogue import ArtifactKey, Release, join_partition
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Fingerprint
-from mediafm_core.planning.desired import EncoderSteps, desired, encoder_steps
-from mediafm_core.planning.state import State, Step
+from mediafm_core.planning.desired import vectors_made_by
+from mediafm_core.planning.state import Step
+from mediafm_core.release.completing import check_complete
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
 
@@ -30,7 +31,7 @@ def make_release(bench: Bench, step: Step) -> Draft:
     from mediafm_core.probes.gate import gate
 
     encoder, state = step.axes["encoder"], bench.state
-    _check_complete(encoder, encoder_steps(desired(state), encoder), state)
+    without = check_complete(encoder, state)
     heads = {role.removeprefix("head_"): key for role, key in step.inputs.items() if role.startswith("head_")}
     candidate = {task: _held_out(bench.home, key) for task, key in heads.items()}
     judged = gate(candidate, _live(bench, candidate), floors={})
@@ -45,23 +46,10 @@ def make_release(bench: Bench, step: Step) -> Draft:
         "heads": {task: key.fingerprint for task, key in heads.items()},
         "against": state.release.name if state.release else None,
         "gate": rows,
+        "without": list(without),
         "use": "Decision support for people and teams: a score is a suggestion, and a person decides.",
     }
-    return Draft(document, {"name": name, "against": document["against"], "gate": rows})
-
-
-def _check_complete(encoder: str, steps: EncoderSteps, state: State) -> None:
-    needed = [*steps.contextual.values(), *steps.predictions]
-    absent = [step for step in needed if step.key not in state.committed]
-    if absent:
-        first = absent[0].key
-        raise ReleaseError(
-            f"encoder {encoder!r}",
-            found=f"{len(absent)} of {len(needed)} titles' embeddings or predictions missing, first {first.kind} of "
-            f"{first.partition}",
-            expected="those of every active title",
-            next_step="Run `mediafm apply`, and look at `mediafm status` for what is parked.",
-        )
+    return Draft(document, {"name": name, "against": document["against"], "gate": rows, "without": list(without)})
 
 
 def _held_out(home: Home, key: ArtifactKey) -> Any:
@@ -103,13 +91,14 @@ def promote(bench: Bench, step: Step) -> None:
         ReleaseError: it was recorded before, and titles have come since that it lacks.
     """
     encoder = step.axes["encoder"]
-    _check_complete(encoder, encoder_steps(desired(bench.state), encoder), bench.state)
+    check_complete(encoder, bench.state)
     document = read_document(bench.home.read(step.key))
     release = Release(
         name=document["name"],
         encoder=document["encoder"],
         heads=document["heads"],
         fingerprint=Fingerprint(step.key.fingerprint),
+        made_by=vectors_made_by(),
     )
     _declare(bench.home, release)
 

@@ -135,9 +135,12 @@ class Ledger:
 
     def latest(self, kind: str, partition: str) -> ArtifactRow | None:
         """The artifact of a partition that was committed last, whatever it was made from."""
-        table = schema.artifacts
-        rows = list(self._artifacts(table.c.kind == kind, table.c.partition == partition))
+        rows = self.history(kind, partition)
         return rows[-1] if rows else None
+
+    def history(self, kind: str, partition: str) -> list[ArtifactRow]:
+        """All artifacts of a partition, in the order of their commits."""
+        return list(self._artifacts(schema.artifacts.c.kind == kind, schema.artifacts.c.partition == partition))
 
     def artifacts(self, kind: str | None = None) -> list[ArtifactRow]:
         """All artifacts, or those of one kind, in the order of their commits."""

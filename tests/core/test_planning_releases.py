@@ -1,25 +1,21 @@
 """A plan of tasks and releases: exactly what an upgrade, edited labels or a title reach, and what readers see of it."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import KINDS, AblationWish, ArtifactKey, Release, Title, TrainingSet, split_partition
+from mediafm_core.catalogue import KINDS, AblationWish, ArtifactKey, Title
 from mediafm_core.errors import PlanError
-from mediafm_core.identity import TitleId
 from mediafm_core.planning import desired as desired_module
 from mediafm_core.planning.desired import desired, encoder_steps, predictions, release
 from mediafm_core.planning.plan import plan, visible
-from mediafm_core.planning.state import State, Step
+from mediafm_core.planning.state import State
 from tests import catalogue
-from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, TASKS, UNSORTED, V1, V2
+from tests.catalogue import LONG, NO_ID, TASKS, UNSORTED, V1, V2
+from tests.live_states import LABELLED, LIVE, TITLES, applied, counts, labelled, promoted, with_labels, with_trained
 
-TITLES = (SILENT, ONE_SHOT, LONG, UNSORTED)
-LABELLED = (SILENT, ONE_SHOT, LONG)  # one title has no labels of its own
 CHAIN = {kind.name for kind in KINDS.values() if "title" in kind.axes}
 
 # Written out by hand, as in test_planning; of what the live release shows, only other vectors or scores are news.
@@ -28,64 +24,11 @@ DOWNSTREAM = {
     "probe_heads": {"predictions", "probe_report"},
     "predictions": {"snapshot"},
     "probe_report": set(),
-    "contextual_embeddings": {"predictions", "snapshot"},
+    "contextual_embeddings": {"probe_heads", "predictions", "probe_report"},
     "mediafm_encoder": {"contextual_embeddings", "probe_heads", "predictions", "probe_report", "snapshot"},
 }
 
 quick = settings(max_examples=25, deadline=None)
-
-
-def counts(steps: Iterable[Step]) -> dict[str, int]:
-    """How many steps there are of each kind."""
-    return dict(Counter(step.key.kind for step in steps))
-
-
-def applied(state: State) -> State:
-    """The state after all of its plan was carried out, with the training sets that its heads froze."""
-    steps = plan(state).steps
-    published = next((s.key.fingerprint for s in steps if s.key.kind == "snapshot"), state.published)
-    training = {
-        (s.axes["encoder"], s.axes["task"]): _trained_on(state, s) for s in steps if s.key.kind == "probe_heads"
-    }
-    made = state.with_committed(*(step.key for step in steps))
-    return replace(made, published=published, training={**state.training, **training})
-
-
-def _trained_on(state: State, step: Step) -> TrainingSet:
-    task = step.axes["task"]
-    members = tuple((TitleId(split_partition(key.kind, key.partition)["title"]), key.fingerprint) for key in step.also)
-    return TrainingSet(encoder=step.axes["encoder"], task=task, table=state.labels[task].table, members=members)
-
-
-def promoted(state: State, encoder: str, number: int = 1) -> State:
-    """The state after an encoder went live with the heads of today, and readers see it."""
-    steps = encoder_steps(desired(state), encoder)
-    key = release(steps, state.release).key
-    heads = {task: step.key.fingerprint for task, step in steps.heads.items()}
-    live = Release(name=f"{encoder}-r{number}", encoder=encoder, heads=heads, fingerprint=key.fingerprint)
-    return applied(replace(state.with_committed(key), production=encoder, release=live))
-
-
-def labelled(*titles: Title) -> State:
-    """A catalogue with five tasks, nothing made and nothing live."""
-    state = replace(catalogue.state(*titles), production=None)
-    return replace(state, labels={task: catalogue.labels(task, *LABELLED) for task in TASKS})
-
-
-def with_labels(state: State, task: str, version: int) -> State:
-    """The state after the labels of a task were edited."""
-    return replace(state, labels={**state.labels, task: catalogue.labels(task, *LABELLED, version=version)})
-
-
-def with_trained(state: State, encoder: str) -> State:
-    """The state after an encoder was declared and trained."""
-    of = replace(state, encoders=(*state.encoders, V2))
-    steps = desired(of).encoders[encoder]
-    return of.with_committed(steps.corpus.key, steps.trained.key)
-
-
-LIVE = promoted(applied(labelled(*TITLES)), "v1")
-"""Encoder v1 is live as v1-r1, with five heads, and nothing is missing."""
 
 
 # Laws
