@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -25,13 +26,26 @@ def declared(requirements: list[str]) -> set[str]:
 
 def imported(path: Path) -> set[str]:
     """The top-level names that a file imports, wherever in it."""
+    return _names(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def imported_at_the_top(path: Path) -> set[str]:
+    """The top-level names that are imported as soon as the file is."""
+    return _names(ast.parse(path.read_text(encoding="utf-8")).body)
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module.partition(".")[0])
     return found - OURS - set(sys.stdlib_module_names)
+
+
+SOURCES = [path for room in sorted(OURS) for path in (ROOT / room).rglob("*.py")]
+PAPER = declared(PROJECT["optional-dependencies"]["paper"])
 
 
 def distributions_of(names: set[str]) -> set[str]:
@@ -41,9 +55,13 @@ def distributions_of(names: set[str]) -> set[str]:
 
 
 def test_dependencies_are_what_the_packages_import() -> None:
-    files = [path for room in OURS for path in (ROOT / room).rglob("*.py")]
-    names = set().union(*map(imported, files))
-    assert distributions_of(names) | NEVER_IMPORTED == declared(PROJECT["dependencies"])
+    names = set().union(*map(imported, SOURCES))
+    assert distributions_of(names) | NEVER_IMPORTED == declared(PROJECT["dependencies"]) | PAPER
+
+
+def test_what_only_the_papers_suite_needs_is_imported_inside_functions() -> None:
+    tops = {name for path in SOURCES for name in imported_at_the_top(path)}
+    assert distributions_of(tops) & PAPER == set()
 
 
 def test_the_record_names_every_dependency() -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mediafm_core import weights
 from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.encoders.batches import in_batches, sampled
 from mediafm_core.encoders.efficientnet_graph import PIXELS, features_graph
 from mediafm_core.encoders.engine import PRECISION, compile_network
 from mediafm_core.encoders.protocol import Stills, check_stills
@@ -72,7 +73,7 @@ class EfficientNetLite0:
         """
         sums = np.zeros((len(shots), DIMS), np.float64)
         counts = np.zeros((len(shots), 1), np.int64)
-        for batch in _batches(_crops(shots)):
+        for batch in in_batches(_crops(shots), _BATCH):
             rows = [crop.row for crop in batch]
             features = self._network(np.stack([crop.pixels for crop in batch]))  # (N, 1280)
             np.add.at(sums, rows, features)
@@ -84,23 +85,5 @@ def _crops(shots: Sequence[Stills]) -> Iterator[_Crop]:
     for row, stills in enumerate(shots):
         check_stills(stills, row, min_pixels=PIXELS)
         top, left = ((side - PIXELS) // 2 for side in stills.shape[1:3])
-        for index in sampled(len(stills)):
+        for index in sampled(len(stills), STILLS_PER_SHOT):
             yield _Crop(row, stills[index, top : top + PIXELS, left : left + PIXELS])
-
-
-def sampled(n_stills: int, n_wanted: int = STILLS_PER_SHOT) -> list[int]:
-    """Which stills are seen: all, or the middles of `n_wanted` equal stretches."""
-    if n_stills <= n_wanted:
-        return list(range(n_stills))
-    return [(2 * i + 1) * n_stills // (2 * n_wanted) for i in range(n_wanted)]
-
-
-def _batches(crops: Iterator[_Crop]) -> Iterator[list[_Crop]]:
-    batch: list[_Crop] = []
-    for crop in crops:
-        batch.append(crop)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -40,9 +40,8 @@ def verified_bytes(model: PinnedModel, file: PinnedFile) -> bytes:
 def verified_folder(model: PinnedModel, stamps: Path) -> Path:
     """The folder of `model`, every pinned file in it checked.
 
-    A file that was found right leaves a stamp, named by its path, size, time of change and pinned hash; while the stamp
-    fits, the file is not hashed again. Hashing guards against a wrong or damaged package, not against somebody who can
-    write into the user's cache.
+    A file leaves a stamp with its hash, named by its path, size and times; while the stamp fits, it is not hashed
+    again. Hashing guards against a wrong or damaged package, not against somebody who can write into the user's cache.
 
     Args:
         model: what to look for.
@@ -57,17 +56,32 @@ def verified_folder(model: PinnedModel, stamps: Path) -> Path:
     return folder
 
 
+def found_sha256(path: Path, stamps: Path) -> str:
+    """The sha256 of a file: from its stamp while its path, size and times are those that it was hashed at.
+
+    Args:
+        path: the file.
+        stamps: the folder of the stamps; made if need be.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    stat = path.stat()
+    seen_as = f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}"
+    stamp = stamps / hashlib.sha256(seen_as.encode()).hexdigest()
+    if stamp.exists() and (told := stamp.read_text()):
+        return told
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    stamps.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(found)
+    return found
+
+
 def _verify(model: PinnedModel, path: Path, sha256: str, stamps: Path) -> None:
     if not path.is_file():
         raise _missing(model, f"no file {path}")
-    stat = path.stat()
-    stamp = stamps / hashlib.sha256(f"{path}|{stat.st_size}|{stat.st_mtime_ns}|{sha256}".encode()).hexdigest()
-    if stamp.exists():
-        return
-    with path.open("rb") as stream:
-        _check(model, path, hashlib.file_digest(stream, "sha256").hexdigest(), sha256)
-    stamps.mkdir(parents=True, exist_ok=True)
-    stamp.touch()
+    _check(model, path, found_sha256(path, stamps), sha256)
 
 
 def _check(model: PinnedModel, path: Path, found: str, expected: str) -> None:

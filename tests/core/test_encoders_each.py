@@ -6,6 +6,7 @@ import torch
 
 from mediafm_core import weights
 from mediafm_core.encoders import efficientnet_lite0, minilm_l6, suites, whisper_tiny_en
+from mediafm_core.encoders.batches import sampled
 from mediafm_core.errors import DimensionError
 
 RNG = np.random.default_rng(11)
@@ -56,7 +57,7 @@ def test_the_middle_of_a_still_is_seen(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("n_stills", [1, 7, 8, 9, 16, 1000])
 def test_stills_are_sampled_evenly_and_in_order(n_stills: int) -> None:
-    indices = efficientnet_lite0.sampled(n_stills)
+    indices = sampled(n_stills, 8)
     assert len(indices) == min(n_stills, 8)
     assert indices == sorted(set(indices))
     assert abs(indices[0] - (n_stills - 1 - indices[-1])) <= 1  # as far from the start as from the end

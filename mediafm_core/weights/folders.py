@@ -1,0 +1,115 @@
+"""Pretrained models as folders in the format of transformers: what is in one, and whether it still is that.
+
+Only `config.json`, `preprocessor_config.json` and safetensors are ever read. A folder that brings code of its own, or
+weights as a pickle alone, is refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mediafm_core.errors import WeightsError
+from mediafm_core.identity import canonical_json
+from mediafm_core.weights.installed import found_sha256
+from mediafm_core.weights.manifest import PinnedFile
+
+CONFIG = "config.json"
+PREPROCESSING = "preprocessor_config.json"
+WEIGHTS = "model.safetensors"
+SOURCE = "source.json"
+"""Written beside fetched files: where they come from. It is told, and is no part of what the model is."""
+
+_INDEX = f"{WEIGHTS}.index.json"
+
+
+class ModelFolder(NamedTuple):
+    """A pretrained model on disk."""
+
+    path: Path
+    files: tuple[PinnedFile, ...]
+    """Those that are read, by name."""
+    config: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    source: Mapping[str, str]
+    """Repository, revision and licence, as far as known."""
+
+    @property
+    def sha256(self) -> str:
+        """The identity of the model: a hash over its files' names and hashes, wherever they lie."""
+        return hashlib.sha256(canonical_json(sorted(self.files)).encode()).hexdigest()
+
+    @property
+    def model_type(self) -> str:
+        """The architecture, as transformers names it."""
+        return str(self.config.get("model_type", "unknown"))
+
+
+def read_folder(path: Path, stamps: Path) -> ModelFolder:
+    """Look at a folder, and hash each file that will be read.
+
+    Args:
+        path: the folder.
+        stamps: the folder of the stamps of files that were hashed before; made if need be.
+
+    Raises:
+        WeightsError: it is no folder of a model, lacks safetensors, or brings code.
+    """
+    config = _json(path / CONFIG)
+    if "auto_map" in config:
+        raise _refused(path, "a model that brings code of its own", "an architecture of transformers")
+    names = sorted([CONFIG, PREPROCESSING, *_weight_files(path)])
+    files = tuple(PinnedFile(name, found_sha256(path / name, stamps)) for name in names)
+    source = _json(path / SOURCE) if (path / SOURCE).is_file() else {}
+    return ModelFolder(path, files, config, _json(path / PREPROCESSING), source)
+
+
+def check_folder(folder: ModelFolder, sha256: str, name: str) -> None:
+    """Check that a folder holds the model that a suite was made with.
+
+    Raises:
+        WeightsError: it does not.
+    """
+    if folder.sha256 != sha256:
+        raise WeightsError(
+            f"weights of {name!r} in {folder.path}",
+            found=f"files with sha256 {folder.sha256}",
+            expected=sha256,
+            next_step="Put the files back as they were, or add what is there as a new suite: `mediafm suites add`.",
+        )
+
+
+def _weight_files(path: Path) -> list[str]:
+    if (path / _INDEX).is_file():
+        shards = {str(name) for name in _json(path / _INDEX).get("weight_map", {}).values()}
+        return [_INDEX, *(name for name in sorted(shards) if _is_plain(path, name))]
+    if (path / WEIGHTS).is_file():
+        return [WEIGHTS]
+    held = "weights as a pickle alone" if any(path.glob("*.bin")) else f"no {WEIGHTS}"
+    raise _refused(path, held, f"{WEIGHTS}, or shards with {_INDEX}")
+
+
+def _is_plain(path: Path, name: str) -> bool:
+    if Path(name).name != name or not name.endswith(".safetensors") or not (path / name).is_file():
+        raise _refused(path, f"an index that names {name!r}", "shards beside it, as safetensors")
+    return True
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as wrong:
+        raise _refused(path.parent, f"{path.name} that cannot be read ({wrong})", "a JSON object") from wrong
+    if not isinstance(record, dict):
+        raise _refused(path.parent, f"{path.name} that is no object", "a JSON object")
+    return record
+
+
+def _refused(path: Path, found: str, expected: str) -> WeightsError:
+    return WeightsError(
+        f"model folder {str(path)!r}",
+        found=found,
+        expected=expected,
+        next_step="Save the model with transformers' `save_pretrained`, or fetch one with `mediafm suites fetch`.",
+    )

@@ -1,0 +1,213 @@
+"""Models as folders: what is read is hashed, code and pickles are refused; what is fetched is checked, and once."""
+
+import hashlib
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mediafm_core.errors import WeightsError
+from mediafm_core.weights.folders import check_folder, read_folder
+from mediafm_core.weights.hub import HubModel, download, fetch, hub_models
+from mediafm_core.weights.manifest import PinnedFile
+from tests.hub_server import serve_hub
+
+STATE = {"layer.weight": torch.arange(6.0).reshape(2, 3)}
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return written(tmp_path / "model")
+
+
+def written(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"model_type": "clip"}))
+    (folder / "preprocessor_config.json").write_text("{}")
+    save_file(STATE, folder / "model.safetensors")
+    return folder
+
+
+def test_the_identity_of_a_folder_is_what_is_read_of_it_and_not_where_it_lies(model: Path, tmp_path: Path) -> None:
+    here, there = read_folder(model, tmp_path / "stamps"), read_folder(written(tmp_path / "b"), tmp_path / "stamps")
+    assert here.sha256 == there.sha256
+    (model / "README.md").write_text("words")
+    (model / "pytorch_model.bin").write_bytes(b"never read")
+    assert read_folder(model, tmp_path / "stamps").sha256 == here.sha256
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_every_file_that_is_read_is_part_of_the_identity(model: Path, tmp_path: Path, name: str) -> None:
+    before = read_folder(model, tmp_path / "stamps")
+    data = (model / name).read_bytes()
+    (model / name).write_bytes(data.replace(b'"clip"', b'"clap"') if name == "config.json" else data + b" ")
+    changed = read_folder(model, tmp_path / "stamps")
+    assert changed.sha256 != before.sha256
+    with pytest.raises(WeightsError, match=before.sha256):
+        check_folder(changed, before.sha256, "clip")
+
+
+def test_a_file_is_hashed_once_while_it_stays(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_folder(model, tmp_path / "stamps")
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert read_folder(model, tmp_path / "stamps") == before
+
+
+def test_shards_are_read_by_their_index(model: Path, tmp_path: Path) -> None:
+    (model / "model.safetensors").rename(model / "model-00001-of-00001.safetensors")
+    index = {"weight_map": {"layer.weight": "model-00001-of-00001.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    names = [file.path for file in read_folder(model, tmp_path / "stamps").files]
+    assert names[1:3] == ["model-00001-of-00001.safetensors", "model.safetensors.index.json"]
+
+
+@pytest.mark.parametrize("shard", ["../secret.safetensors", "gone.safetensors", "weights.bin"])
+def test_an_index_names_safetensors_beside_it_and_nothing_else(model: Path, tmp_path: Path, shard: str) -> None:
+    (tmp_path / "secret.safetensors").write_bytes(b"")
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"layer.weight": shard}}))
+    with pytest.raises(WeightsError, match="an index that names"):
+        read_folder(model, tmp_path / "stamps")
+
+
+def test_a_model_with_code_of_its_own_is_refused(model: Path, tmp_path: Path) -> None:
+    (model / "config.json").write_text(json.dumps({"model_type": "clip", "auto_map": {"AutoModel": "m.Model"}}))
+    with pytest.raises(WeightsError, match="code of its own"):
+        read_folder(model, tmp_path / "stamps")
+
+
+@pytest.mark.parametrize("kept", [(), ("pytorch_model.bin",)])
+def test_a_folder_without_safetensors_is_refused(model: Path, tmp_path: Path, kept: tuple[str, ...]) -> None:
+    (model / "model.safetensors").unlink()
+    for name in kept:
+        (model / name).write_bytes(b"pickle")
+    with pytest.raises(WeightsError, match="pickle alone" if kept else "no model.safetensors"):
+        read_folder(model, tmp_path / "stamps")
+
+
+def test_what_is_no_folder_of_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"config\.json that cannot be read"):
+        read_folder(tmp_path / "nothing", tmp_path / "stamps")
+
+
+# Fetching
+
+
+def hub_model(folder: Path, **changed) -> HubModel:
+    files = tuple(PinnedFile(p.name, hashlib.sha256(p.read_bytes()).hexdigest()) for p in sorted(folder.iterdir()))
+    model = HubModel(name="m", modality="video", repository="org/m", revision=REVISION, licence="MIT", files=files)
+    return replace(model, **changed)
+
+
+class Copying:
+    """Downloads by copying, and counts."""
+
+    def __init__(self, source: Path) -> None:
+        self.source, self.n_calls = source, 0
+
+    def __call__(self, model: HubModel, names: tuple[str, ...], folder: Path) -> None:
+        self.n_calls += 1
+        folder.mkdir()
+        for path in self.source.iterdir():
+            if any(path.match(name) for name in names):
+                (folder / path.name).write_bytes(path.read_bytes())
+
+
+def test_a_model_is_fetched_once_and_says_where_it_is_from(model: Path, tmp_path: Path) -> None:
+    get, pinned = Copying(model), hub_model(model)
+    folder = fetch(pinned, tmp_path / "cache", get=get)
+    assert fetch(pinned, tmp_path / "cache", get=get) == folder
+    assert get.n_calls == 1
+    found = read_folder(folder, tmp_path / "stamps")
+    assert found.sha256 == read_folder(model, tmp_path / "stamps").sha256
+    assert found.source == {"repository": "org/m", "revision": REVISION, "licence": "MIT"}
+
+
+def test_bytes_that_are_not_the_pinned_ones_are_not_kept(model: Path, tmp_path: Path) -> None:
+    pinned = hub_model(model)
+    (model / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(WeightsError, match=r"model\.safetensors.*sha256"):
+        fetch(pinned, tmp_path / "cache", get=Copying(model))
+    assert not pinned.folder(tmp_path / "cache").exists()
+    assert not list((tmp_path / "cache" / "hub").iterdir())
+
+
+def test_a_fetched_file_that_was_changed_is_found_at_the_next_fetch(model: Path, tmp_path: Path) -> None:
+    pinned = hub_model(model)
+    folder = fetch(pinned, tmp_path / "cache", get=Copying(model))
+    (folder / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(WeightsError, match="sha256"):
+        fetch(pinned, tmp_path / "cache", get=Copying(model))
+
+
+def test_a_pinned_checkpoint_becomes_safetensors_and_is_not_kept(model: Path, tmp_path: Path) -> None:
+    (model / "model.safetensors").unlink()
+    torch.save(STATE, model / "pytorch_model.bin")
+    pinned = hub_model(model)
+    folder = fetch(pinned, tmp_path / "cache", get=Copying(model))
+    assert torch.equal(load_file(folder / "model.safetensors")["layer.weight"], STATE["layer.weight"])
+    assert not (folder / "pytorch_model.bin").exists()
+    assert fetch(pinned, tmp_path / "cache", get=Copying(model)) == folder
+
+
+def test_a_checkpoint_that_would_run_code_does_not(model: Path, tmp_path: Path) -> None:
+    (model / "model.safetensors").unlink()
+    trap = tmp_path / "ran"
+    torch.save(_Trap(trap), model / "pytorch_model.bin")
+    with pytest.raises(pickle.UnpicklingError):
+        fetch(hub_model(model), tmp_path / "cache", get=Copying(model))
+    assert not trap.exists()
+
+
+class _Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_that_nobody_pinned_is_not_even_downloaded(model: Path, tmp_path: Path) -> None:
+    torch.save(STATE, model / "pytorch_model.bin")
+    folder = fetch(hub_model(model, files=()), tmp_path / "cache", get=Copying(model))
+    assert sorted(p.name for p in folder.iterdir()) == [
+        *("config.json", "model.safetensors", "preprocessor_config.json", "source.json")
+    ]
+
+
+@pytest.mark.parametrize("revision", ["main", "v1", REVISION[:12]])
+def test_a_branch_or_tag_is_no_revision(model: Path, revision: str) -> None:
+    with pytest.raises(WeightsError, match="a commit"):
+        hub_model(model, revision=revision)
+
+
+def test_every_pinned_model_has_a_commit_a_licence_and_a_hash_for_each_file() -> None:
+    for model in hub_models().values():
+        assert len(model.revision) == 40
+        assert model.licence in {"MIT", "Apache-2.0"}
+        assert {len(file.sha256) for file in model.files} == {64}
+
+
+def test_files_come_from_a_hub_and_what_is_not_asked_for_stays_there(model: Path, tmp_path: Path) -> None:
+    (model / "README.md").write_text("words")
+    pinned = hub_model(model, files=())
+    with serve_hub(pinned, model) as endpoint:
+        download(pinned, ("*.json", "*.safetensors"), tmp_path / "got", endpoint=endpoint)
+    got = sorted(path.name for path in (tmp_path / "got").iterdir() if path.is_file())
+    assert got == ["config.json", "model.safetensors", "preprocessor_config.json"]
+
+
+def test_a_hub_without_the_repository_is_a_typed_error(model: Path, tmp_path: Path) -> None:
+    pinned = hub_model(model)
+    with serve_hub(pinned, model) as endpoint, pytest.raises(WeightsError, match="org/other"):
+        download(replace(pinned, repository="org/other"), ("*.json",), tmp_path / "got", endpoint=endpoint)
+
+
+@pytest.mark.slow  # the client tries again for half a minute
+def test_no_network_is_a_typed_error(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="from the hub"):
+        download(hub_model(model), ("*.json",), tmp_path / "got", endpoint="http://127.0.0.1:9")

@@ -1,0 +1,64 @@
+"""Tiny models with random weights, saved as transformers saves the real ones."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+WIDTH = 24
+"""Of the image embeddings of `clip`."""
+
+
+def save(folder: Path, model: Any, preprocessing: dict[str, Any]) -> Path:
+    """Save a model with its preprocessing."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    for name, weight in model.named_parameters():
+        if name.endswith("bias"):
+            weight.data.normal_(std=0.02)  # trained ones are not zero
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing))
+    return folder
+
+
+def clip(folder: Path, *, seed: int = 0, whole: bool = True, pixels: int = 32) -> Path:
+    """A CLIP of two layers; whole, or its vision tower with the projection."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(seed)
+    vision = {**SMALL, "image_size": pixels, "patch_size": 8}
+    # as the published folders have it: whole numbers for sizes
+    preprocessing = {"size": pixels, "crop_size": pixels, "resample": 3, "image_mean": [0.48, 0.46, 0.41]}
+    preprocessing |= {"image_std": [0.27, 0.26, 0.28], "feature_extractor_type": "CLIPFeatureExtractor"}
+    if not whole:
+        model = CLIPVisionModelWithProjection(CLIPVisionConfig(**vision, projection_dim=WIDTH))
+        return save(folder, model, preprocessing)
+    text = {**SMALL, "num_hidden_layers": 1, "vocab_size": 50, "bos_token_id": 1, "eos_token_id": 2}
+    return save(
+        folder, CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=WIDTH)), preprocessing
+    )
+
+
+def siglip(folder: Path, *, seed: int = 0) -> Path:
+    """A SigLIP of two layers."""
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+
+    torch.manual_seed(seed)
+    text = {**SMALL, "num_hidden_layers": 1, "vocab_size": 50, "bos_token_id": 1, "eos_token_id": 2}
+    config = SiglipConfig(vision_config={**SMALL, "image_size": 32, "patch_size": 8}, text_config=text)
+    preprocessing = {"size": {"height": 32, "width": 32}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    return save(folder, SiglipModel(config), preprocessing)
+
+
+def speech(folder: Path, kind: str = "Wav2Vec2", *, seed: int = 0) -> Path:
+    """A wav2vec 2.0, HuBERT or WavLM of two layers, with the strides of the real ones."""
+    import torch
+    import transformers
+
+    torch.manual_seed(seed)
+    small = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
+    model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**SMALL, **small))
+    return save(folder, model, {"do_normalize": True, "sampling_rate": 16000, "feature_size": 1})
