@@ -5,13 +5,14 @@ which some failed logs an event for each that was finished, then fails and names
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
 from mediafm_assets.previews import preview
-from mediafm_assets.resources import REPORTER, HomeResource
+from mediafm_assets.resources import REPORTER, HomeResource, user_of_process
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video
@@ -22,6 +23,7 @@ from mediafm_core.ingest.taking import make_delivery
 from mediafm_core.pretraining.stage import forget_training, make_corpus, make_encoder
 from mediafm_core.probes.ablation.stage import forget_rows, make_ablation
 from mediafm_core.probes.stage import freeze_training, make_head, make_labels, make_predictions, make_report
+from mediafm_core.release.history import Actor
 from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.shots.stage import make_shots, make_thumbnails
 from mediafm_core.snapshots import make_snapshot, publish
@@ -73,7 +75,9 @@ def materialise(
         context.partition_keys if context.has_partition_key_range or context.has_partition_key else [UNPARTITIONED]
     )
     with home.held(context.run.run_id):
-        outcomes = list(run_steps(home, [(kind, str(partition)) for partition in partitions], own))
+        wanted = [(kind, str(partition)) for partition in partitions]
+        outcomes = list(run_steps(home, wanted, actor_of(context.run), own))
+        write_cards(home, outcomes)
     if failed := [outcome for outcome in outcomes if outcome.status not in _DONE]:
         for outcome in outcomes:
             if outcome.status in _DONE:
@@ -85,23 +89,46 @@ def materialise(
     return dg.MaterializeResult(metadata=summary_metadata(outcomes) if more else _shown(home, first))
 
 
+def actor_of(run: dg.DagsterRun) -> Actor:
+    """Who or what acts in a run. Of its tags only the names of what submitted it are kept."""
+    submitted = next((f"{what} {run.tags[tag]}" for tag, what in _SUBMITTERS.items() if tag in run.tags), None)
+    return Actor(user=user_of_process(), through=submitted or f"job {run.job_name}", run=run.run_id)
+
+
+_SUBMITTERS = {"dagster/sensor_name": "sensor", "dagster/schedule_name": "schedule", "dagster/backfill": "backfill"}
+
+
 def run_steps(
-    home: HomeResource, wanted: Iterable[tuple[str, str]], own: Mapping[str, Stage] = MappingProxyType({})
+    home: HomeResource,
+    wanted: Iterable[tuple[str, str]],
+    by: Actor,
+    own: Mapping[str, Stage] = MappingProxyType({}),
 ) -> Iterator[Outcome]:
     """Carry out (asset, partition) pairs in their order, yielding each outcome as soon as it is known.
 
     Args:
         home: where they are made.
         wanted: the pairs.
+        by: whose hand it is.
         own: stages of this run that differ from `STAGES`.
 
     Raises:
         dg.Failure: the steps cannot be tried at all.
     """
     try:
-        yield from carry_out(home.open(), wanted, {**STAGES, **own}, REPORTER.get())
+        live = Stage(make_release, settle=partial(promote, by=by))
+        yield from carry_out(home.open(), wanted, {**STAGES, "release": live, **own}, REPORTER.get())
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def write_cards(home: HomeResource, outcomes: Iterable[Outcome]) -> None:
+    """Write the card of each release that just went live."""
+    for outcome in outcomes:
+        if outcome.key.kind == "release" and outcome.status in _DONE:
+            from mediafm_core.reports.release_card import write_card
+
+            write_card(home.open(), outcome.facts["name"])
 
 
 def event_of(home: HomeResource, outcome: Outcome) -> dg.AssetMaterialization:

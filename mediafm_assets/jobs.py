@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from mediafm_assets.carrying import event_of, failure, run_steps
+from mediafm_assets.carrying import actor_of, event_of, failure, run_steps, write_cards
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
@@ -149,12 +149,15 @@ def _carry_out(
 ) -> None:
     sync(context.instance, home.open())
     sweep_now_and_then(home.open())
+    done: list[Outcome] = []
     failed: list[Outcome] = []
-    for outcome in run_steps(home, wanted, own):
+    for outcome in run_steps(home, wanted, actor_of(context.run), own):
         if outcome.status in (Status.MADE, Status.KEPT):
             context.log_event(event_of(home, outcome))
+            done.append(outcome)
         else:
             failed.append(outcome)
+    write_cards(home, done)  # last: whatever else was asked for stands by then
     if failed:
         raise failure(failed)
 

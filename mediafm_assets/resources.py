@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -22,6 +23,15 @@ DEFAULT_HOME = ".mediafm"
 def home_from_environment() -> Path:
     """The home that the environment names, else `.mediafm` below the working directory."""
     return Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+
+
+def user_of_process() -> str:
+    """The user that this process runs as, by the system's table of users, or by number where it has no entry."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 class Place(NamedTuple):

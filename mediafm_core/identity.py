@@ -25,6 +25,11 @@ _N_HASH_CHARS = 26  # of base32: 130 bits, so two names never meet
 _N_SLUG_CHARS = 64 - 1 - _N_HASH_CHARS
 
 
+def is_title_id(text: str) -> bool:
+    """Whether `text` can be a title id; see `title_id`."""
+    return bool(_TITLE_ID.fullmatch(text)) and not text.isdigit()
+
+
 def title_id(text: str) -> TitleId:
     """Check that `text` is a title id.
 
@@ -32,7 +37,7 @@ def title_id(text: str) -> TitleId:
         TitleIdError: `text` is not 1 to 64 of `a-z 0-9 _ -`, starts with a sign, or is digits alone (tools read such
             a partition as a number, and `007` and `7` become one).
     """
-    if not _TITLE_ID.fullmatch(text) or text.isdigit():
+    if not is_title_id(text):
         raise TitleIdError(
             f"title id {text!r}",
             found="digits alone" if text.isdigit() else f"{len(text)} characters that do not form an id",
@@ -52,7 +57,7 @@ def name_id(text: str, what: str) -> str:
     Raises:
         IdentityError: it cannot.
     """
-    if not _TITLE_ID.fullmatch(text) or text.isdigit():
+    if not is_title_id(text):
         raise IdentityError(
             f"{what} name {text!r}",
             found="a name that is unsafe in a path or a partition key",

@@ -59,6 +59,15 @@ def open_snapshot(url: str) -> Snapshot:
             expected="a published snapshot",
             next_step="Train an encoder with `mediafm encoder train NAME`, then run `mediafm apply`.",
         )
+    return open_at(objects, pointer)
+
+
+def open_at(objects: Objects, pointer: Pointer) -> Snapshot:
+    """The snapshot that a pointer names, whether or not readers see it now.
+
+    Raises:
+        ArtifactError: its bytes are gone, or are not those that were published.
+    """
     data = read_checked(objects, pointer.path, pointer.digest)
     return Snapshot(objects, pointer.encoder, pq.read_table(BytesIO(data)), pointer.release)
 

@@ -10,6 +10,7 @@ from mediafm_assets.cli import (
     mending_commands,
     narrative_commands,
     reading_commands,
+    release_commands,
     task_commands,
 )
 from mediafm_assets.cli.demo import demo
@@ -49,5 +50,5 @@ for command in (ablation_commands.ablate, ablation_commands.outside):
     encoder_commands.app.command()(command)
 app.add_typer(encoder_commands.app, name="encoder")
 app.add_typer(task_commands.labels, name="labels")
-app.add_typer(task_commands.release, name="release")
+app.add_typer(release_commands.release, name="release")
 app.add_typer(narrative_commands.narrative, name="narrative")

@@ -1,7 +1,7 @@
 """Training encoders, and seeing which there are."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,6 +9,9 @@ from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_hom
 from mediafm_core.errors import PlanError
 from mediafm_core.execution import Status, read_state
 from mediafm_core.store.home import Home
+
+if TYPE_CHECKING:
+    from mediafm_core.release.retiring import Freed
 
 app = typer.Typer(help="Train MediaFM encoders and list them.", no_args_is_help=True)
 
@@ -147,6 +150,72 @@ def _report_rows(home: Home, name: str) -> list[dict[str, object]] | None:
     if home.ledger.artifact(report.key) is None:
         return None
     return [{column: row[column] for column in _REPORT_COLUMNS} for row in read_document(home.read(report.key))["rows"]]
+
+
+@app.command()
+def retire(
+    name: Annotated[str, typer.Argument(help="An encoder that nobody wants any more.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where it was live once: its releases cannot be gone back to then.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Retire an encoder: nothing more is planned for it; its vectors, weights, heads and predictions are deleted.
+
+    It cannot be undone, and its name is taken for good. What is in production, or seen by readers, is never retired.
+    Given again, the command goes on where it was cut off.
+
+    Example: mediafm encoder retire v2
+    """
+    freed = retire_encoder(open_home(home), name, force=force)
+    console.print(f"retired  {name}: {sum(freed.n_objects.values())} objects, {freed.n_bytes / 2**20:.1f} MiB freed")
+
+
+def retire_encoder(home: Home, name: str, *, force: bool = False) -> "Freed":
+    """Retire an encoder, and take its keys out of Dagster's partitions.
+
+    Raises:
+        PlanError: there is no such encoder.
+        ReleaseError: something needs it.
+    """
+    from mediafm_assets.cli.running import dagster_instance
+    from mediafm_assets.partitions import sync
+    from mediafm_assets.resources import user_of_process
+    from mediafm_core.release.history import Actor
+    from mediafm_core.release.retiring import retire
+
+    freed = retire(home, name, by=Actor(user=user_of_process(), through="mediafm encoder retire"), force=force)
+    with dagster_instance(home) as instance:
+        sync(instance, home)
+    return freed
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="An encoder, e.g. the one whose vectors you keep.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how far two encoders agree on the shots that both have embedded. Their vectors are never mixed.
+
+    The overlap is the share of each shot's ten nearest shots in other titles that both encoders name. The residual is
+    what the best rotation of one space onto the other leaves, on titles it was not fitted on. Beside each stands the
+    same with shots shuffled: what two encoders reach that have nothing in common.
+
+    Example: mediafm encoder compare v1 v2 --json
+    """
+    from mediafm_core.consumption.spaces import compare_encoders
+
+    found = compare_encoders(open_home(home), first, second)
+    if as_json:
+        return print_json(found._asdict())
+    rows = [
+        (f"overlap of the {found.n_neighbours} nearest", found.overlap, found.overlap_shuffled),
+        ("residual of the rotation", found.residual, found.residual_shuffled),
+    ]
+    print_table(f"{first} and {second}: {found.n_shots} shots of {found.n_titles} titles", ("", "", "shuffled"), rows)
+    return None
 
 
 @app.command(name="list")

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.errors import SnapshotError
-from mediafm_core.identity import Span
+from mediafm_core.errors import NotYetAvailableError, SnapshotError
+from mediafm_core.identity import Span, is_title_id
 from mediafm_core.snapshots import Snapshot, open_snapshot
 from mediafm_core.store.home import read_checked
+from mediafm_core.store.manifest import manifest_of
 from mediafm_core.store.vectors import spans_of, vectors_of
 
 Vectors = npt.NDArray[np.float32]
@@ -37,6 +38,7 @@ class Shots(NamedTuple):
 
     title: str
     encoder: str  # who made the vectors: those of two encoders cannot be compared
+    made_by: str  # the encoder's fingerprint: two homes may give one name to two encoders
     spans: tuple[Span, ...]
     texts: tuple[str, ...]  # what is said in each, "" where nothing is
     vectors: Vectors  # (S, H) float32 contextual embeddings, each read in the context of the whole title
@@ -73,6 +75,7 @@ class Catalogue:
         """All shots of a title with their contextual embeddings.
 
         Raises:
+            NotYetAvailableError: the home has the title, and what is live has not read it yet.
             SnapshotError: the snapshot has no such title.
         """
         contextual = self._read(title, "contextual")
@@ -84,6 +87,7 @@ class Catalogue:
         return Shots(
             title=title,
             encoder=self.encoder,
+            made_by=_encoder_of(contextual),
             spans=tuple(spans_of(contextual)),
             texts=tuple(said),
             vectors=vectors_of(contextual),
@@ -146,13 +150,24 @@ class Catalogue:
 
     def _find(self, title: str) -> int:
         if title not in self._row:
-            raise SnapshotError(
-                f"title {title!r}",
-                found="no such title in the snapshot",
-                expected=f"one of its {len(self._row)} titles",
-                next_step="Look at `mediafm titles`; a title that was just delivered needs `mediafm apply`.",
-            )
+            raise self._absent(title)
         return self._row[title]
+
+    def _absent(self, title: str) -> SnapshotError:
+        """Why a title is not there: one that the home has taken is told from one that it never heard of."""
+        if is_title_id(title) and self._snapshot.objects.sizes(f"artifacts/deliveries/{title}"):
+            return NotYetAvailableError(
+                f"title {title!r}",
+                found=f"not yet available: {self.release or self.encoder!r}, which is live, has not read and scored it",
+                expected=f"one of the {len(self._row)} titles that it has; no other encoder's vectors stand in for it",
+                next_step="Run `mediafm apply`, then open the catalogue again.",
+            )
+        return SnapshotError(
+            f"title {title!r}",
+            found="no such title in the snapshot",
+            expected=f"one of its {len(self._row)} titles",
+            next_step="Look at `mediafm titles`; a title that was just delivered needs `mediafm apply`.",
+        )
 
     def _has(self, title: str, role: str) -> bool:
         return self._snapshot.table[f"{role}_path"][self._find(title)].as_py() is not None
@@ -161,6 +176,11 @@ class Catalogue:
         row, table = self._find(title), self._snapshot.table
         path, digest = table[f"{role}_path"][row].as_py(), table[f"{role}_digest"][row].as_py()
         return pq.read_table(BytesIO(read_checked(self._snapshot.objects, path, digest)))
+
+
+def _encoder_of(contextual: pa.Table) -> str:
+    """The fingerprint of the encoder that made this table, from the artifact's own manifest."""
+    return manifest_of(contextual.schema).inputs["encoder"].fingerprint
 
 
 def open_catalogue(url: str) -> Catalogue:

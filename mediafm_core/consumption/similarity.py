@@ -43,10 +43,11 @@ def similar_shots(
         most: how many to return for each.
 
     Raises:
-        EncoderMismatchError: the query's vectors are another encoder's.
+        EncoderMismatchError: the query's vectors are another encoder's, by its name or by its fingerprint.
         SnapshotError: the snapshot lacks one of the titles.
     """
-    _check_encoder(catalogue, query)
+    if query.encoder != catalogue.encoder:
+        raise _mismatch(query, catalogue.encoder)
     found: list[list[SimilarShot]] = [[] for _ in query.spans]
     for title in within:
         shots = catalogue.shots(title)
@@ -64,6 +65,7 @@ def similar_titles(catalogue: Catalogue, title: str, *, most: int = 5) -> list[S
 
     Raises:
         SnapshotError: the snapshot has no such title.
+        EncoderMismatchError: another title still has vectors of an earlier state of the encoder.
     """
     query = catalogue.shots(title)
     others = [entry for entry in catalogue.titles() if entry.title != title]
@@ -78,18 +80,23 @@ def _hit(shots: Shots, index: int, cosine: float) -> SimilarShot:
     return SimilarShot(shots.title, shots.spans[index], shots.texts[index], float(cosine))
 
 
-def _check_encoder(catalogue: Catalogue, query: Shots) -> None:
-    if query.encoder != catalogue.encoder:
-        raise EncoderMismatchError(
-            f"shots of title {query.title!r}",
-            found=f"vectors of encoder {query.encoder!r}",
-            expected=f"vectors of encoder {catalogue.encoder!r}, which made the catalogue's",
-            next_step="Read both from one snapshot.",
-        )
+def _mismatch(query: Shots, encoder: str, made_by: str = "") -> EncoderMismatchError:
+    return EncoderMismatchError(
+        f"shots of title {query.title!r}",
+        found=f"vectors of encoder {query.encoder!r}{f' ({query.made_by[:12]})' * bool(made_by)}",
+        expected=f"vectors of encoder {encoder!r}{f' ({made_by[:12]})' * bool(made_by)}",
+        next_step="Read both from one snapshot; `mediafm encoder compare` says how far two encoders agree.",
+    )
 
 
 def _cosines(query: Shots, shots: Shots) -> Vectors:
-    """(Q, S) float32, in [-1, 1]."""
+    """(Q, S) float32, in [-1, 1].
+
+    Raises:
+        EncoderMismatchError: the vectors are two encoders', whatever their names.
+    """
+    if query.made_by != shots.made_by:
+        raise _mismatch(query, shots.encoder, shots.made_by)
     return _unit(query.vectors) @ _unit(shots.vectors).T
 
 

@@ -220,7 +220,7 @@ def _delivered_chain(suite: _Prepared, title: Title, shots: Step) -> Iterator[St
 def _encoder_steps(
     state: State, encoder: EncoderSpec, chains: Mapping[TitleId, tuple[Step, ...]], labels: Mapping[str, Step]
 ) -> EncoderSteps:
-    axes, (corpus, trained) = {"encoder": encoder.name}, _trained(encoder)
+    axes, (corpus, trained) = {"encoder": encoder.name}, trained_steps(encoder)
     read = {title: _contextual(encoder, trained, title, chain) for title, chain in chains.items()}
     contextual = {title: step for title, step in read.items() if step}
     held = titles_held_up(state, chains, contextual)
@@ -238,7 +238,7 @@ def _encoder_steps(
     )
 
 
-def _trained(encoder: EncoderSpec) -> tuple[Step, Step]:
+def trained_steps(encoder: EncoderSpec) -> tuple[Step, Step]:
     """The steps of an encoder's corpus and of its training."""
     axes = {"encoder": encoder.name}
     members = _hash_of([asdict(member) for member in encoder.corpus])
@@ -302,7 +302,7 @@ def _ablations(state: State, encoders: Mapping[str, EncoderSteps]) -> dict[str, 
     One that was made beside an encoder which was retired since stands; none is made beside such an encoder.
     """
     active = {name: steps.trained.key for name, steps in encoders.items()}
-    ever = {**{spec.name: _trained(spec)[1].key for spec in state.retired}, **active}
+    ever = {**{spec.name: trained_steps(spec)[1].key for spec in state.retired}, **active}
     found = {}
     for name, wish in state.ablations.items():
         if name in encoders and encoders[name].heads:

@@ -1,32 +1,33 @@
-"""From candidate to production and back.
+"""From candidate to production.
 
 The gate's record is an artifact; what is live is one declaration, and what readers see is one pointer, swapped when the
 release's snapshot stands. A kill in between leaves readers the old release; the next plan publishes the new one.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from mediafm_core.catalogue import ArtifactKey, Release, join_partition
-from mediafm_core.errors import PlanError, ReleaseError
+from mediafm_core.errors import GateError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Fingerprint
-from mediafm_core.planning.desired import vectors_made_by
+from mediafm_core.planning.desired import EncoderSteps, vectors_made_by
 from mediafm_core.planning.state import Step
 from mediafm_core.release.completing import check_complete
+from mediafm_core.release.history import Actor, How, go_live
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
 
-_PRODUCTION = ("production", "encoder")
+USE = "Decision support for people and teams: a score is a suggestion, and a person decides."
+"""What every release is for."""
 
 
 def make_release(bench: Bench, step: Step) -> Draft:
     """The record of an encoder that may go live: its heads, and how each task compares with what is live.
 
     Raises:
-        ReleaseError: the candidate is incomplete, or the gate refuses it; the message names the task and its figures.
+        IncompleteError: the candidate lacks some of a title.
+        GateError: the gate refuses it; the message names the tasks that block, and their figures.
     """
     from mediafm_core.probes.gate import gate
 
@@ -34,7 +35,7 @@ def make_release(bench: Bench, step: Step) -> Draft:
     without = check_complete(encoder, state)
     heads = {role.removeprefix("head_"): key for role, key in step.inputs.items() if role.startswith("head_")}
     candidate = {task: _held_out(bench.home, key) for task, key in heads.items()}
-    judged = gate(candidate, _live(bench, candidate), floors={})
+    judged = gate(candidate, _live(bench, candidate), state.floors)
     rows = [row._asdict() for row in judged.rows]
     if not judged.passed:
         raise _refused(encoder, rows)
@@ -46,10 +47,16 @@ def make_release(bench: Bench, step: Step) -> Draft:
         "heads": {task: key.fingerprint for task, key in heads.items()},
         "against": state.release.name if state.release else None,
         "gate": rows,
+        "floors": dict(state.floors),
         "without": list(without),
-        "use": "Decision support for people and teams: a score is a suggestion, and a person decides.",
+        "use": USE,
     }
     return Draft(document, {"name": name, "against": document["against"], "gate": rows, "without": list(without)})
+
+
+def of_titles(steps: EncoderSteps) -> list[Step]:
+    """What a release needs of each title."""
+    return [*steps.contextual.values(), *steps.predictions]
 
 
 def _held_out(home: Home, key: ArtifactKey) -> Any:
@@ -74,21 +81,27 @@ def _head_key(release: Release, task: str) -> ArtifactKey:
     return ArtifactKey("probe_heads", join_partition(encoder=release.encoder, task=task), release.heads[task])
 
 
-def _refused(encoder: str, rows: list[dict[str, Any]]) -> ReleaseError:
+def at_gate(encoder: str) -> str:
+    """What the message of a refusal begins with, and no other one."""
+    return f"encoder {encoder!r} at the gate"
+
+
+def _refused(encoder: str, rows: list[dict[str, Any]]) -> GateError:
     blocking = [row for row in rows if row["verdict"] == "blocks"]
-    return ReleaseError(
-        f"encoder {encoder!r}",
+    return GateError(
+        at_gate(encoder),
         found="; ".join(f"task {row['task']} blocks: {row['reason']}" for row in blocking),
         expected="no task worse than production by more than titles vary, and none below its floor",
         next_step="Train longer or on more titles; production stays as it is.",
     )
 
 
-def promote(bench: Bench, step: Step) -> None:
-    """Let the release that was just recorded (or was before) be production.
+def promote(bench: Bench, step: Step, by: Actor = Actor()) -> None:  # noqa: B008 it never changes
+    """Let the release that was just recorded (or was before) be production; nothing happens where it is.
 
     Raises:
-        ReleaseError: it was recorded before, and titles have come since that it lacks.
+        IncompleteError: it was recorded before, and titles have come since that it lacks.
+        ReleaseError: its encoder was retired.
     """
     encoder = step.axes["encoder"]
     check_complete(encoder, bench.state)
@@ -100,31 +113,4 @@ def promote(bench: Bench, step: Step) -> None:
         fingerprint=Fingerprint(step.key.fingerprint),
         made_by=vectors_made_by(),
     )
-    _declare(bench.home, release)
-
-
-def roll_back(home: Home) -> Release:
-    """Let the release that was live before the present one be production again.
-
-    Raises:
-        PlanError: no other release was ever live.
-    """
-    history = [Release.from_json(d.body["release"]) for d in _history(home) if d.body.get("release")]
-    earlier = [release for release in history if release.name != history[-1].name]
-    if not earlier:
-        raise PlanError(
-            "rollback",
-            found="no release that was live before",
-            expected="at least two promotions",
-            next_step="Look at `mediafm release status`.",
-        )
-    _declare(home, earlier[-1])
-    return earlier[-1]
-
-
-def _history(home: Home) -> list[Any]:
-    return [d for d in home.ledger.declarations(_PRODUCTION[0]) if d.name == _PRODUCTION[1]]
-
-
-def _declare(home: Home, release: Release) -> None:
-    home.declare(*_PRODUCTION, {"name": release.encoder, "release": json.loads(json.dumps(asdict(release)))})
+    go_live(bench.home, release, How.PROMOTION, by)

@@ -12,7 +12,7 @@ from mediafm_core.reports.ablation_plot import PlottedRow
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
 
-_NARRATIVE = "narrative-w"
+NARRATIVE = "narrative-w"
 """What the ids of the suites of narrative worlds begin with."""
 
 
@@ -51,7 +51,7 @@ def page_of(document: Mapping[str, Any], production: str | None) -> AblationPage
         encoder=document["encoder"],
         suite=document["suite"],
         production=production,
-        synthetic=document["suite"].startswith(_NARRATIVE),
+        synthetic=document["suite"].startswith(NARRATIVE),
         tasks=tuple(task_rows(document, task) for task in document["tasks"]),
         findings=tuple(
             ShownFinding(f["claim"], f["rule"], f["verdict"], tuple(ShownContrast(**c) for c in f["contrasts"]))

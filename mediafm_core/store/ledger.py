@@ -87,6 +87,13 @@ def _sqlite_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
 
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that holds the writers' lock of a database from its first moment."""
+    with engine.connect().execution_options(**{_WRITER: True}) as connection, connection.begin():
+        yield connection
+
+
 class Ledger:
     """The database of one home."""
 
@@ -105,7 +112,7 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that holds the writers' lock from its first moment; used alone by whoever must not race."""
-        with self._engine.connect().execution_options(**{_WRITER: True}) as connection, connection.begin():
+        with writing(self._engine) as connection:
             yield connection
 
     # Artifacts
@@ -152,6 +159,11 @@ class Ledger:
         query = select(columns.kind, columns.partition, columns.fingerprint).order_by(columns.sequence)
         with self._engine.connect() as connection:
             return [ArtifactKey(kind, partition, Fingerprint(fp)) for kind, partition, fp in connection.execute(query)]
+
+    def paths(self) -> set[str]:
+        """The paths of all committed artifacts."""
+        with self._engine.connect() as connection:
+            return set(connection.execute(select(schema.artifacts.c.path)).scalars())
 
     def forget(self, keys: Iterable[ArtifactKey]) -> None:
         """Drop the rows of artifacts whose objects are gone, so that they are made again."""

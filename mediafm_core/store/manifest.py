@@ -74,8 +74,8 @@ def read_manifest(path: str, data: bytes) -> Manifest:
     """
     try:
         if path.endswith(".parquet"):
-            text = pq.read_schema(BytesIO(data)).metadata[_KEY.encode()].decode()
-        elif path.endswith(".safetensors"):
+            return manifest_of(pq.read_schema(BytesIO(data)))
+        if path.endswith(".safetensors"):
             text = _safetensors_header(data)["__metadata__"][_KEY]
         else:
             text = canonical_json(json.loads(data)[_KEY])
@@ -87,6 +87,11 @@ def read_manifest(path: str, data: bytes) -> Manifest:
             expected="an artifact that was written by MediaFM",
             next_step="Delete the file, then run `mediafm rebuild` and `mediafm apply`: what is missing is made again.",
         ) from unreadable
+
+
+def manifest_of(schema: pa.Schema) -> Manifest:
+    """The manifest inside an artifact that was read as a table."""
+    return Manifest.from_json((schema.metadata or {})[_KEY.encode()].decode())
 
 
 def read_document(data: bytes) -> Any:

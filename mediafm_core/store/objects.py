@@ -119,8 +119,12 @@ class Objects:
 
     def paths(self, prefix: str) -> Iterator[str]:
         """The paths of all whole objects below a prefix, sorted."""
-        found = [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
-        yield from sorted(path for path in found if _TEMPORARY not in path)
+        yield from sorted(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The bytes of each whole object below a prefix, which ends where a part of a path does, by path."""
+        found = [(meta["path"], meta["size"]) for batch in obstore.list(self._store, prefix) for meta in batch]
+        return {path: n_bytes for path, n_bytes in found if _TEMPORARY not in path}
 
     def sweep(self, *folders: str, older_than_s: float = 3600.0) -> int:
         """Remove what interrupted writes left behind; returns how many files that were.

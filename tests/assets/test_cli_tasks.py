@@ -3,7 +3,9 @@
 import json
 import re
 import sys
+from contextlib import redirect_stderr
 from dataclasses import asdict
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,16 @@ def refused(home: Home, *arguments: object) -> str:
             main()
     assert isinstance(exit_.value.code, str)  # Python writes it to standard error and exits with 1
     return exit_.value.code
+
+
+def exits_with(home: Home, code: int, *arguments: object) -> str:
+    """What the whole command says on standard error as it exits with another code than 1."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setattr(sys, "argv", ["mediafm", *map(str, arguments), "--home", str(home.root)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    assert exit_.value.code == code
+    return said.getvalue()
 
 
 def stated(home: Home) -> tuple[object, bytes]:
@@ -124,8 +136,10 @@ def test_refreezing_what_was_delivered_changes_nothing_until_a_title_came_and_it
 
 
 def test_status_says_which_release_is_live(live_home):
-    rows = json.loads(told(live_home, "release", "status", "--json"))
-    assert rows == [{"release": "v1-r1", "encoder": "v1", "against": None, "live": True}]
+    found = json.loads(told(live_home, "release", "status", "--json"))
+    assert found["releases"] == [{"release": "v1-r1", "encoder": "v1", "against": None, "live": True}]
+    assert found["candidates"] == [{"encoder": "v1", "standing": "live", "missing": {}, "reason": ""}]
+    assert (found["live"], found["hidden_titles"], found["floors"]) == ("v1-r1", 0, {})
     assert "v1-r1" in told(live_home, "release", "status")
 
 
@@ -139,8 +153,8 @@ def test_an_incomplete_candidate_is_refused_and_nothing_changes(live_home):
     (first, *_) = desired(read_state(live_home)).encoders["v1"].predictions
     live_home.ledger.forget([first.key])
     before = stated(live_home)
-    message = refused(live_home, "release", "promote", "v1")
-    assert f"missing, first predictions of v1|{FIRST}" in message
+    message = exits_with(live_home, 4, "release", "promote", "v1")
+    assert "missing: 1 of 12 predictions" in message
     assert stated(live_home) == before
 
 
@@ -161,7 +175,8 @@ def test_a_refused_promotion_names_the_task_with_its_figures_and_changes_nothing
     let_live_be_perfect(live_home, "tone")
     told(live_home, "apply")
     before = stated(live_home)
-    message = refused(live_home, "release", "promote", "v1")
+    message = exits_with(live_home, 3, "release", "promote", "v1")
+    assert message.startswith("GateError: ")
     assert re.search(r"task tone blocks: worse than production .* -0\.\d+, 95 % between -0\.\d+ and -0\.\d+", message)
     assert not any(f"task {task} blocks" in message for task in TASKS if task != "tone")
     assert "Production is as it was" in message

@@ -12,7 +12,9 @@ from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Status, read_state
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.tasks import TASKS
-from mediafm_core.release.promotion import promote, roll_back
+from mediafm_core.release import rollback
+from mediafm_core.release.promotion import promote
+from mediafm_core.release.rollback import roll_back
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
@@ -305,10 +307,14 @@ def test_death_before_the_swap_leaves_readers_the_old_and_the_next_plan_ends_it(
     _ends_by_plan(ready, candidates, before)
 
 
-def test_death_in_a_rollback_leaves_the_new_and_the_next_plan_ends_it(ready: Home, candidates: Candidates) -> None:
+def test_death_in_a_rollback_leaves_the_new_and_the_next_plan_ends_it(
+    ready: Home, candidates: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = seen(ready)
     candidates.go_live(ready, "v2")
-    roll_back(ready)  # and no further
+    monkeypatch.setattr(rollback, "swap_pointer", die)
+    with pytest.raises(DiedError):
+        roll_back(ready)
     assert live(ready) == "v2-r1"
     assert pairs(planned(ready).steps) == [SNAPSHOT]
     candidates.run(ready)

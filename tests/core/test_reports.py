@@ -84,7 +84,7 @@ def a_title_page(n: int = 4, name: str = "A film", picture: bytes | None = b"", 
     data = TitlePage(
         entry=TitleEntry("film", name, name, (name, "calm"), name, n, 2.0 * n),
         encoder=CARD,
-        shots=Shots("film", "demo", spans(n), texts, vectors),
+        shots=Shots("film", "demo", "0" * 64, spans(n), texts, vectors),
         text_source="audio description",
         nearest_titles=(SimilarTitle("other", name, 0.75),),
         strip=tuple(StripShot(i + 1, still, near) for i, still in enumerate(stills)),
@@ -214,7 +214,7 @@ def test_a_title_of_one_shot_has_a_page() -> None:
 
 
 def test_a_page_takes_one_vector_and_one_text_for_each_shot() -> None:
-    shots = Shots("film", "demo", spans(2), ("",), np.ones((2, 4), np.float32))
+    shots = Shots("film", "demo", "0" * 64, spans(2), ("",), np.ones((2, 4), np.float32))
     with pytest.raises(DimensionError, match="2 spans, 1 texts, 2 vectors"):
         TitlePage(
             entry=TitleEntry("film", "", "", (), "", 2, 4.0),
