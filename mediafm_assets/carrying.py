@@ -123,7 +123,7 @@ def run_steps(
 
 
 def write_cards(home: HomeResource, outcomes: Iterable[Outcome]) -> None:
-    """Write the card of each release that just went live."""
+    """Write the card of each release that the gate let through: whether it is live stands in it."""
     for outcome in outcomes:
         if outcome.key.kind == "release" and outcome.status in _DONE:
             from mediafm_core.reports.release_card import write_card

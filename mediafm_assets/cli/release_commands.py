@@ -142,11 +142,11 @@ def promote_encoder(home: Home, name: str) -> list[Outcome]:
     """
     from mediafm_core.planning.desired import desired, encoder_steps
     from mediafm_core.planning.desired import release as release_step
-    from mediafm_core.release.candidates import candidate, check_complete
+    from mediafm_core.release.candidates import candidate, check_made
 
     state = read_state(home)
     release_step(encoder_steps(desired(state), name), state.release)  # raises for what cannot be judged at all
-    check_complete(candidate(home, name))
+    check_made(candidate(home, name))
     outcomes = _run(home, [("release", name), ("snapshot", UNPARTITIONED)])
     refused = [outcome for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)]
     if refused:

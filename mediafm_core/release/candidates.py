@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from mediafm_core.errors import IncompleteError
 from mediafm_core.execution import read_state
+from mediafm_core.planning.completeness import completeness
 from mediafm_core.planning.desired import Desired, EncoderSteps, desired, encoder_steps, release
 from mediafm_core.planning.state import State, Step
-from mediafm_core.release.promotion import at_gate, of_titles
+from mediafm_core.release.promotion import at_gate
 from mediafm_core.store.home import Home
 
 
@@ -68,55 +69,53 @@ def candidate(home: Home, encoder: str) -> Candidate:
     return _candidate(home, state, wanted, encoder)
 
 
-def check_complete(found: Candidate) -> None:
-    """Check that a candidate can be judged.
+def check_made(found: Candidate) -> None:
+    """Check that all is there that a candidate is judged by.
 
     Raises:
         IncompleteError: something of it was not made; the message says how much of what.
     """
-    if found.missing:
+    if found.standing is Standing.INCOMPLETE or found.missing:
         raise IncompleteError(
             f"encoder {found.encoder!r}",
-            found=f"missing: {found.lacks}",
-            expected="an encoder with its heads and report, and every active title's embeddings and predictions",
+            found=found.reason or f"missing: {found.lacks}",
+            expected="an encoder with its heads and report, and the embeddings and predictions of its titles",
             next_step="Run `mediafm apply`, and look at `mediafm status` for what is parked. Production is as it was.",
         )
 
 
 def _candidate(home: Home, state: State, wanted: Desired, encoder: str) -> Candidate:
-    steps = wanted.encoders[encoder]
-    missing = _missing(state, _needed(wanted, steps))
+    steps, titles = wanted.encoders[encoder], completeness(state, wanted, encoder)
+    missing = _missing(state, wanted, steps, titles.missing)
     live = state.release
     if live and live.encoder == encoder and live.heads == {task: s.key.fingerprint for task, s in steps.heads.items()}:
         return Candidate(encoder, Standing.LIVE, missing, "")
     if steps.report is None:
         standing = Standing.LIVE if state.production == encoder and live is None else Standing.UNLABELLED
         return Candidate(encoder, standing, missing, "")
-    if missing:
+    if missing or titles.lost:
         found = Candidate(encoder, Standing.INCOMPLETE, missing, "")
-        return found._replace(reason=f"missing: {found.lacks}")
-    refusal = _refusal(home, release(steps, live, state.floors), encoder)
-    return Candidate(encoder, Standing.REFUSED if refusal else Standing.READY, {}, refusal)
+        lacks = [f"missing: {found.lacks}"] if missing else []
+        lost = [f"readers would see {len(titles.lost)} titles no more, whose steps are parked"] if titles.lost else []
+        return found._replace(reason="; ".join([*lacks, *lost]))
+    return _judged(home, encoder, release(steps, live, state.floors))
 
 
-def _needed(wanted: Desired, steps: EncoderSteps) -> Iterable[Step]:
-    """All that a release of an encoder holds or is judged by."""
-    yield from [wanted.labels[task] for task in steps.heads]
-    yield from (steps.corpus, steps.trained)
-    yield from steps.heads.values()
-    yield from [steps.report] if steps.report else []
-    yield from of_titles(steps)
+def _missing(state: State, wanted: Desired, steps: EncoderSteps, of_titles: Iterable[Step]) -> dict[str, Missing]:
+    """What was not made of an encoder itself, and of titles what must be."""
+    own = [*(wanted.labels[task] for task in steps.heads), steps.corpus, steps.trained, *steps.heads.values()]
+    own += [steps.report] if steps.report else []
+    needed = Counter(step.key.kind for step in (*own, *steps.contextual.values(), *steps.scored.values()))
+    keys = [step.key for step in (*own, *of_titles) if step.key not in state.committed]
+    absent, parked = Counter(key.kind for key in keys), Counter(key.kind for key in keys if key in state.parked)
+    return {kind: Missing(n, needed[kind], parked[kind]) for kind, n in absent.items()}
 
 
-def _missing(state: State, needed: Iterable[Step]) -> dict[str, Missing]:
-    keys = [step.key for step in needed]
-    wanted = Counter(key.kind for key in keys)
-    absent = Counter(key.kind for key in keys if key not in state.committed)
-    parked = Counter(key.kind for key in keys if key in state.parked and key not in state.committed)
-    return {kind: Missing(n, wanted[kind], parked[kind]) for kind, n in absent.items()}
-
-
-def _refusal(home: Home, step: Step, encoder: str) -> str:
-    """Why the gate refused just this candidate; "" where it did not, or somebody had it forgotten."""
+def _judged(home: Home, encoder: str, step: Step) -> Candidate:
+    """What the gate said of just this candidate: nothing yet, that it passed, or why it was refused."""
+    if record := home.ledger.artifact(step.key):
+        return Candidate(encoder, Standing.READY, {}, f"passed the gate as {record.manifest.facts['name']}")
     failure = home.ledger.failures().get(step.key)
-    return failure.message if failure and failure.message.startswith(at_gate(encoder)) else ""
+    if failure and failure.message.startswith(at_gate(encoder)):
+        return Candidate(encoder, Standing.REFUSED, {}, failure.message)
+    return Candidate(encoder, Standing.READY, {}, "")

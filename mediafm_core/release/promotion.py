@@ -11,7 +11,7 @@ from mediafm_core.catalogue import ArtifactKey, Release, join_partition
 from mediafm_core.errors import GateError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Fingerprint
-from mediafm_core.planning.desired import EncoderSteps, vectors_made_by
+from mediafm_core.planning.desired import vectors_made_by
 from mediafm_core.planning.state import Step
 from mediafm_core.release.completing import check_complete
 from mediafm_core.release.history import Actor, How, go_live
@@ -52,11 +52,6 @@ def make_release(bench: Bench, step: Step) -> Draft:
         "use": USE,
     }
     return Draft(document, {"name": name, "against": document["against"], "gate": rows, "without": list(without)})
-
-
-def of_titles(steps: EncoderSteps) -> list[Step]:
-    """What a release needs of each title."""
-    return [*steps.contextual.values(), *steps.predictions]
 
 
 def _held_out(home: Home, key: ArtifactKey) -> Any:

@@ -23,6 +23,12 @@ class Table(NamedTuple):
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]  # None is an empty cell
 
+    @property
+    def numbers(self) -> tuple[bool, ...]:
+        """Of each column whether it holds numbers alone."""
+        columns = range(len(self.columns))
+        return tuple(all(isinstance(row[i], int | float | None) for row in self.rows) for i in columns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseCard:
@@ -93,13 +99,9 @@ def shown(cell: Cell) -> str:
 
 
 def _rows(table: Table) -> Sequence[str]:
-    lines = [table.columns, tuple("---:" if _is_number(table, i) else "---" for i in range(len(table.columns)))]
+    lines = [table.columns, tuple("---:" if number else "---" for number in table.numbers)]
     lines += [tuple(_escaped(shown(cell)) for cell in row) for row in table.rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines] if table.rows else ["None."]
-
-
-def _is_number(table: Table, column: int) -> bool:
-    return all(isinstance(row[column], int | float | None) for row in table.rows)
 
 
 def _escaped(text: str) -> str:

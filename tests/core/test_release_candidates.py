@@ -11,7 +11,7 @@ from mediafm_core.errors import IncompleteError, LabelsError, PlanError, Release
 from mediafm_core.execution import Status, read_state
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.tasks import TASKS
-from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_complete
+from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made
 from mediafm_core.release.floors import set_floor
 from mediafm_core.release.rollback import publish_standing, roll_back
 from mediafm_core.store.home import Home
@@ -75,15 +75,23 @@ def test_a_half_built_candidate_says_how_much_of_what_is_missing(home: Home, mak
     }
     assert found.reason == f"missing: {found.lacks}"
     with pytest.raises(IncompleteError, match=r"missing: 5 of 5 probe_heads, .* 2 of 3 contextual_embeddings"):
-        check_complete(found)
+        check_made(found)
 
 
-def test_what_is_parked_is_said(home: Home) -> None:
-    deliver(home, NO_ID)
-    key = desired(read_state(home)).encoders["v2"].contextual[NO_ID.id].key
+def test_what_is_parked_of_the_encoder_itself_is_said(home: Home) -> None:
+    home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES, version=2)))
+    key = desired(read_state(home)).encoders["v2"].heads["tone"].key
     for _ in range(MAX_ATTEMPTS):
         home.ledger.fail(key, "no memory", final=False)
-    assert "1 of 4 contextual_embeddings (1 parked)" in candidate(home, "v2").reason
+    assert "1 of 5 probe_heads (1 parked)" in candidate(home, "v2").reason
+
+
+def test_a_parked_title_that_readers_never_saw_is_not_waited_for(home: Home) -> None:
+    deliver(home, NO_ID)
+    assert candidate(home, "v2").missing["contextual_embeddings"] == Missing(1, 4, 0)
+    (shots,) = (step.key for step in planned(home).steps if step.key[:2] == ("shots", NO_ID.id))
+    home.ledger.fail(shots, "no frame", final=True)
+    assert standings(home)["v2"] == "ready"
 
 
 def test_a_candidate_without_labels_has_nothing_to_be_judged_by(tmp_path: Path, makers: Candidates) -> None:
