@@ -22,6 +22,7 @@ from mediafm_core.store.pointer import Pointer, swap_pointer
 from mediafm_core.store.vectors import span_columns, vector_column, vector_table
 
 DIMS = 8
+DEMO = ArtifactKey("mediafm_encoder", "demo", fingerprint("mediafm_encoder", {}))
 JPEG = b"\xff\xd8\xff"
 
 
@@ -53,11 +54,12 @@ def add(home: Home, title: str, vectors: np.ndarray, *, pictured: bool = True) -
     if pictured:
         thumbnails(home, title, shots, n)
     texts = pa.array([f"said {i}" if i % 2 else "" for i in range(n)])
+    contextual = vector_table(spans(n), vectors)
     rows = {
         "shots": shots,
         "timed_text": commit(home, "timed_text", title, pa.table({**span_columns(spans(n)), "text": texts})),
         "fused": commit(home, "fused_embeddings", f"suite|{title}", vector_table(spans(n), vectors)),
-        "contextual": commit(home, "contextual_embeddings", f"demo|{title}", vector_table(spans(n), vectors)),
+        "contextual": commit(home, "contextual_embeddings", f"demo|{title}", contextual, encoder=DEMO),
     }
     paths = {f"{role}_{what}": getattr(row, what) for role, row in rows.items() for what in ("path", "digest")}
     shown = {"name": title.upper(), "synopsis": "", "tags": ["calm"], "attribution": "us"}
