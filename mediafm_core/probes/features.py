@@ -23,6 +23,16 @@ class Origin(NamedTuple):
 
     encoder: str  # or FUSED
     suite: str
+    made_by: str = ""  # the encoder's fingerprint; "" of vectors that come from no store
+
+    def agrees(self, other: "Origin") -> bool:
+        """Whether both made one kind of vectors: by their names and, where both know it, by the fingerprint."""
+        both_known = self.made_by and other.made_by
+        return self[:2] == other[:2] and (not both_known or self.made_by == other.made_by)
+
+    def __str__(self) -> str:
+        """Its names, and the beginning of the fingerprint."""
+        return f"encoder {self.encoder!r} on suite {self.suite!r}{f' ({self.made_by[:12]})' * bool(self.made_by)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

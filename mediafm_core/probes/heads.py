@@ -19,6 +19,7 @@ from mediafm_core.probes.labels import LabelSet, OutOfFold
 from mediafm_core.probes.learning import inner_of
 from mediafm_core.probes.reads import READS, read_clips
 from mediafm_core.probes.tasks import HeadKind, Task, task_named
+from mediafm_core.store.manifest import manifest_within
 
 FORMAT = 1
 
@@ -87,7 +88,7 @@ class Probe(NamedTuple):
         labels = _labels(task, said, arrays)
         head = Head(
             task=task,
-            origin=Origin(said["encoder"], said["suite"]),
+            origin=Origin(said["encoder"], said["suite"], _made_by(data)),
             read=said["read"],
             regularisation=said["regularisation"],
             names=tuple(said["names"]),
@@ -95,6 +96,13 @@ class Probe(NamedTuple):
             inner=arrays.get("inner"),
         )
         return cls(head, OutOfFold(labels, arrays["scores"]))
+
+
+def _made_by(data: bytes) -> str:
+    """The fingerprint of a committed head's encoder, from the artifact's manifest; "" of bytes never committed."""
+    manifest = manifest_within(data)
+    encoder = manifest.inputs.get("encoder") if manifest else None
+    return encoder.fingerprint if encoder else ""
 
 
 _HEAD_ARRAYS = ("mean", "scale", "weights", "bias")
@@ -121,11 +129,11 @@ def score(head: Head, features: Features) -> Scores:
         EncoderMismatchError: the vectors are another encoder's or suite's.
         DimensionError: they were read in another way, or have another width.
     """
-    if features.origin != head.origin:
+    if not features.origin.agrees(head.origin):
         raise EncoderMismatchError(
             f"head for {head.task.name!r}",
-            found=f"vectors of encoder {features.origin.encoder!r} on suite {features.origin.suite!r}",
-            expected=f"vectors of encoder {head.origin.encoder!r} on suite {head.origin.suite!r}, as it was fitted",
+            found=f"vectors of {features.origin}",
+            expected=f"vectors of {head.origin}, as it was fitted",
             next_step="Take the head that was fitted on these vectors.",
         )
     if features.read != head.read or features.values.shape[1:] != (head.dims,):

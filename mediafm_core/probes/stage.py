@@ -22,7 +22,7 @@ from mediafm_core.planning.desired import desired, vectors_made_by
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.home import Home
-from mediafm_core.store.manifest import read_document
+from mediafm_core.store.manifest import manifest_of, read_document
 from mediafm_core.store.vectors import vectors_of, with_metadata
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def contextual_shots(home: Home, key: ArtifactKey, suite: str) -> "TitleShots":
     vector = np.frombuffer(base64.b64decode(table.schema.metadata[TITLE_VECTOR]), np.float16).astype(np.float32)
     return TitleShots(
         title=axes["title"],
-        origin=Origin(axes["encoder"], suite),
+        origin=Origin(axes["encoder"], suite, manifest_of(table.schema).inputs["encoder"].fingerprint),
         start_s=table["start_s"].to_numpy(),
         end_s=table["end_s"].to_numpy(),
         vectors=vectors_of(table),

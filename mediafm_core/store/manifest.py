@@ -94,6 +94,12 @@ def manifest_of(schema: pa.Schema) -> Manifest:
     return Manifest.from_json((schema.metadata or {})[_KEY.encode()].decode())
 
 
+def manifest_within(data: bytes) -> Manifest | None:
+    """The manifest inside safetensors bytes; None where they were not committed."""
+    text = _safetensors_header(data).get("__metadata__", {}).get(_KEY)
+    return Manifest.from_json(text) if text else None
+
+
 def read_document(data: bytes) -> Any:
     """The JSON document of an artifact of a `.json` kind."""
     return json.loads(data)["document"]

@@ -7,8 +7,11 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import ArtifactError, DimensionError, EncoderMismatchError, LabelsError
+from mediafm_core.identity import fingerprint
 from mediafm_core.probes import fitting
+from mediafm_core.probes.comparing import interval
 from mediafm_core.probes.features import Features, Origin, TitleShots
 from mediafm_core.probes.fitting import logistic_path, ridge_path, standardise
 from mediafm_core.probes.gate import Verdict, gate
@@ -19,6 +22,7 @@ from mediafm_core.probes.probing import fit_probe, out_of_fold
 from mediafm_core.probes.reads import CONTEXTUAL_READS, READS, read_label_set
 from mediafm_core.probes.report import BASELINES, CONTEXTUAL, report_rows
 from mediafm_core.probes.tasks import TASKS, Metric, TaskKind
+from mediafm_core.store.manifest import Manifest, serialise
 
 N_SHOTS, N_CLIPS, DIMS = 12, 6, 8
 V1, FUSED = Origin("v1", "tiny"), Origin("fused", "tiny")
@@ -179,6 +183,34 @@ def test_a_head_refuses_the_vectors_of_another_encoder_or_suite(other: Origin, p
         score(head, Features(other, head.read, np.zeros((1, head.dims), np.float32)))
     with pytest.raises(EncoderMismatchError):
         predict(head, catalogue(1, other)["title-00"], np.array([0.0]), np.array([5.0]))
+
+
+def test_a_head_refuses_an_encoder_of_the_same_name_that_is_another_one(probes) -> None:
+    head = replace(probes["genre"].head, origin=V1._replace(made_by="a" * 64))
+    values = np.zeros((1, head.dims), np.float32)
+    with pytest.raises(EncoderMismatchError, match=r"bbbbbbbbbbbb.*aaaaaaaaaaaa"):
+        score(head, Features(V1._replace(made_by="b" * 64), head.read, values))
+    for same in (V1._replace(made_by="a" * 64), V1):  # the second comes from no store, and does not know
+        score(head, Features(same, head.read, values))
+
+
+def test_a_committed_head_knows_its_encoder_by_fingerprint(probes) -> None:
+    names = (("mediafm_encoder", "v1"), ("probe_heads", "v1|genre"))
+    encoder, head = (ArtifactKey(*name, fingerprint(name[0], {})) for name in names)
+    data = probes["genre"].to_bytes()
+    assert Probe.from_bytes(data).head.origin.made_by == ""
+    committed = serialise(data, Manifest(key=head, ingredients={}, inputs={"encoder": encoder}))
+    assert Probe.from_bytes(committed).head.origin == V1._replace(made_by=encoder.fingerprint)
+
+
+def test_the_gate_compares_by_pairs_so_a_small_loss_everywhere_is_seen_beside_titles_that_vary(probes) -> None:
+    live = probes["genre"].held_out
+    slightly = live._replace(scores=live.scores + 0.02 * np.random.default_rng(0).normal(size=live.scores.shape))
+    row = gate({"genre": slightly}, {"genre": live}, {}).rows[0]
+    alone = interval(live)
+    assert row.low is not None
+    assert row.high is not None
+    assert row.high - row.low < 0.2 * (alone.high - alone.low)
 
 
 def test_a_head_refuses_another_read_and_another_width(probes) -> None:
