@@ -130,7 +130,10 @@ class Span:
 
 def canonical_json(value: object) -> str:
     """One text for one value: sorted keys, no spaces, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return _CANONICAL.encode(value)
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 
 def fingerprint(kind: str, ingredients: Mapping[str, object]) -> Fingerprint:

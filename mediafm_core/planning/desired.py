@@ -4,28 +4,25 @@ A kind hashes only what its content depends on: an edited synopsis changes the m
 leaves shots, video, audio and text alone.
 """
 
-import hashlib
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
 from mediafm_core.catalogue import (
-    KINDS,
-    UNPARTITIONED,
     VECTOR_KINDS,
     AblationWish,
     ArtifactKey,
     EncoderSpec,
-    Modality,
     Part,
     Release,
-    Suite,
     Title,
     join_partition,
 )
 from mediafm_core.errors import PlanError
-from mediafm_core.identity import Fingerprint, TitleId, canonical_json, fingerprint
+from mediafm_core.identity import Fingerprint, TitleId
+from mediafm_core.planning.chains import Chain, chains
+from mediafm_core.planning.making import code_version, hash_of, made_step, plain, uncollected
 from mediafm_core.planning.parking import titles_held_up
 from mediafm_core.planning.state import State, Step, head_role
 
@@ -52,7 +49,7 @@ class EncoderSteps(NamedTuple):
 class Desired:
     """Every step that a catalogue asks for, but the snapshot, which depends on what could be made."""
 
-    chains: Mapping[TitleId, tuple[Step, ...]]  # from the delivery to the fused embeddings
+    chains: Mapping[TitleId, Chain]  # from the delivery to the fused embeddings
     labels: Mapping[str, Step]  # by task
     encoders: Mapping[str, EncoderSteps]
     ablations: Mapping[str, Step]  # by encoder
@@ -71,13 +68,13 @@ class Desired:
         yield from self.ablations.values()
 
 
+@uncollected()
 def desired(state: State) -> Desired:
     """What a catalogue asks for."""
-    suites = [_Prepared(suite.id, suite.is_delivered, _encoders(suite)) for suite in state.suites]
-    chains = {title.id: tuple(_title_chain(state, suites, title)) for title in state.titles.values()}
-    labels = {task: _step("labels", {"task": task}, {"labels": frozen.table}) for task, frozen in state.labels.items()}
-    encoders = {encoder.name: _encoder_steps(state, encoder, chains, labels) for encoder in state.encoders}
-    return Desired(chains, labels, encoders, _ablations(state, encoders))
+    titles, tables = chains(state), {task: frozen.table for task, frozen in state.labels.items()}
+    labels = {task: made_step("labels", {"task": task}, {"labels": table}) for task, table in tables.items()}
+    encoders = {encoder.name: _encoder_steps(state, encoder, titles, labels) for encoder in state.encoders}
+    return Desired(titles, labels, encoders, _ablations(state, encoders))
 
 
 class Shown(NamedTuple):
@@ -91,10 +88,10 @@ class Shown(NamedTuple):
 def snapshot(trained: ArtifactKey, live: Release | str, members: Mapping[TitleId, Shown]) -> Step:
     """The step that shows readers these embeddings and predictions, of one release or of an encoder without heads."""
     shown = {
-        title: [_hash_of(asdict(found.record)), found.contextual.fingerprint, *_fingerprint_of(found.predictions)]
+        title: [hash_of(plain(found.record)), found.contextual.fingerprint, *_fingerprint_of(found.predictions)]
         for title, found in members.items()
     }
-    return _step("snapshot", {}, {"name": name_of(live), "titles": _hash_of(shown)}, encoder=trained)
+    return made_step("snapshot", {}, {"name": name_of(live), "titles": hash_of(shown)}, encoder=trained)
 
 
 def name_of(live: Release | str) -> str:
@@ -143,82 +140,18 @@ def release(steps: EncoderSteps, against: Release | None, floors: Mapping[str, f
         return Step(ArtifactKey("release", encoder, against.fingerprint), {}, {})
     inputs = {"encoder": steps.trained.key, "report": steps.report.key, **_head_inputs(steps.heads)}
     judged_by = {"against": against.fingerprint if against else None, **({"floors": dict(floors)} if floors else {})}
-    return _step("release", {"encoder": encoder}, judged_by, **inputs)
+    return made_step("release", {"encoder": encoder}, judged_by, **inputs)
 
 
 def predictions(encoder: str, title: Title, contextual: ArtifactKey, heads: Mapping[str, Fingerprint]) -> Step:
     """The step that scores a title's clips, delivered ones among them, by these heads of an encoder."""
     keys = {head_role(task): ArtifactKey("probe_heads", _of(encoder, task), fp) for task, fp in sorted(heads.items())}
     axes, clips = {"encoder": encoder, "title": title.id}, {"clips": title.part_hash(Part.LABELS)}
-    return _step("predictions", axes, clips, contextual=contextual, **keys)
-
-
-class _Prepared(NamedTuple):
-    """What of a suite stands in every title's steps, worked out once."""
-
-    id: str
-    is_delivered: bool
-    encoders: Mapping[Modality, Mapping[str, object]]
-
-
-def _encoders(suite: Suite) -> Mapping[Modality, Mapping[str, object]]:
-    return {modality: {"encoder": asdict(suite.spec(modality))} for modality in Modality}
-
-
-def _title_chain(state: State, suites: Iterable[_Prepared], title: Title) -> Iterator[Step]:
-    media = title.part_hash(Part.MEDIA)
-    shots = _shots(state, title)
-    timed_text = _timed_text(state, title, shots)
-    yield _deliveries(title)
-    yield shots
-    if media:
-        yield _step("thumbnails", {"title": title.id}, {"media": media}, shots=shots.key)
-        yield timed_text
-    for suite in suites:
-        if suite.id == title.suite:
-            yield from _delivered_chain(suite, title, shots)
-        elif media and not suite.is_delivered:
-            yield from _suite_chain(suite, title, shots, timed_text)
-
-
-def _deliveries(title: Title) -> Step:
-    parts = {part.value: title.part_hash(part) for part in Part}
-    return _step("deliveries", {"title": title.id}, {**parts, "delivered_as": title.delivered_as})
-
-
-def _shots(state: State, title: Title) -> Step:
-    shot_list = title.part_hash(Part.SHOT_LIST)
-    found = {"media": title.part_hash(Part.MEDIA), "detector": asdict(state.detector)}
-    return _step("shots", {"title": title.id}, {"shot_list": shot_list} if shot_list else found)
-
-
-def _timed_text(state: State, title: Title, shots: Step) -> Step:
-    captions = title.part_hash(Part.CAPTIONS)
-    heard = {"media": title.part_hash(Part.MEDIA), "recogniser": asdict(state.recogniser)}
-    return _step("timed_text", {"title": title.id}, {"captions": captions} if captions else heard, shots=shots.key)
-
-
-def _suite_chain(suite: _Prepared, title: Title, shots: Step, timed_text: Step) -> Iterator[Step]:
-    axes = {"suite": suite.id, "title": title.id}
-    encoders = suite.encoders
-    media = {"media": title.part_hash(Part.MEDIA)}
-    video = _step("video_embeddings", axes, {**media, **encoders[Modality.VIDEO]}, shots=shots.key)
-    audio = _step("audio_embeddings", axes, {**media, **encoders[Modality.AUDIO]}, shots=shots.key)
-    text = _step("text_embeddings", axes, encoders[Modality.TEXT], timed_text=timed_text.key)
-    metadata = {"metadata": _hash_of(title.metadata.described), **encoders[Modality.TEXT]}
-    yield from (video, audio, text)
-    yield _step("metadata_embedding", axes, metadata)
-    yield _step("fused_embeddings", axes, {}, video=video.key, audio=audio.key, text=text.key)
-
-
-def _delivered_chain(suite: _Prepared, title: Title, shots: Step) -> Iterator[Step]:
-    axes, made_from = {"suite": suite.id, "title": title.id}, {"embeddings": title.part_hash(Part.EMBEDDINGS)}
-    yield _step("metadata_embedding", axes, made_from)
-    yield _step("fused_embeddings", axes, made_from, shots=shots.key)
+    return made_step("predictions", axes, clips, contextual=contextual, **keys)
 
 
 def _encoder_steps(
-    state: State, encoder: EncoderSpec, chains: Mapping[TitleId, tuple[Step, ...]], labels: Mapping[str, Step]
+    state: State, encoder: EncoderSpec, chains: Mapping[TitleId, Chain], labels: Mapping[str, Step]
 ) -> EncoderSteps:
     axes, (corpus, trained) = {"encoder": encoder.name}, trained_steps(encoder)
     read = {title: _contextual(encoder, trained, title, chain) for title, chain in chains.items()}
@@ -226,7 +159,7 @@ def _encoder_steps(
     held = titles_held_up(state, chains, contextual)
     heads = {task: step for task in labels if (step := _head(state, trained, contextual, labels[task], held))}
     fingerprints = {task: step.key.fingerprint for task, step in heads.items()}
-    report = _step("probe_report", axes, {}, **_head_inputs(heads))
+    report = made_step("probe_report", axes, {}, **_head_inputs(heads))
     return EncoderSteps(
         corpus=corpus,
         trained=trained,
@@ -241,14 +174,17 @@ def _encoder_steps(
 def trained_steps(encoder: EncoderSpec) -> tuple[Step, Step]:
     """The steps of an encoder's corpus and of its training."""
     axes = {"encoder": encoder.name}
-    members = _hash_of([asdict(member) for member in encoder.corpus])
-    corpus = _step("pretraining_corpus", axes, {"suite": encoder.suite, "members": members})
-    return corpus, _step("mediafm_encoder", axes, {"config": encoder.config, "seed": encoder.seed}, corpus=corpus.key)
+    members = hash_of([plain(member) for member in encoder.corpus])
+    corpus = made_step("pretraining_corpus", axes, {"suite": encoder.suite, "members": members})
+    return corpus, made_step(
+        "mediafm_encoder", axes, {"config": encoder.config, "seed": encoder.seed}, corpus=corpus.key
+    )
 
 
-def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: tuple[Step, ...]) -> Step | None:
+def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: Chain) -> Step | None:
     """None where the title has no embeddings of the encoder's suite."""
-    of_suite = {step.key.kind: step.key for step in chain if step.axes.get("suite") == encoder.suite}
+    partition = join_partition(suite=encoder.suite, title=title)
+    of_suite = {step.key.kind: step.key for step in chain if step.key.partition == partition}
     if "fused_embeddings" not in of_suite:
         return None
     return contextual(trained.key, title, of_suite["fused_embeddings"], of_suite["metadata_embedding"])
@@ -257,7 +193,7 @@ def _contextual(encoder: EncoderSpec, trained: Step, title: TitleId, chain: tupl
 def contextual(trained: ArtifactKey, title: str, fused: ArtifactKey, metadata: ArtifactKey) -> Step:
     """The step that reads these embeddings of a title with a trained encoder."""
     inputs = {"fused": fused, "metadata": metadata, "encoder": trained}
-    return _step("contextual_embeddings", {"encoder": trained.partition, "title": title}, {}, **inputs)
+    return made_step("contextual_embeddings", {"encoder": trained.partition, "title": title}, {}, **inputs)
 
 
 def _head(
@@ -268,8 +204,10 @@ def _head(
     members, without = _members(state, encoder, task, contextual, held)
     if not members:
         return None
-    made_from = {"members": _hash_of(members)}
-    step = _step("probe_heads", {"encoder": encoder, "task": task}, made_from, labels=labels.key, encoder=trained.key)
+    made_from = {"members": hash_of(members)}
+    step = made_step(
+        "probe_heads", {"encoder": encoder, "task": task}, made_from, labels=labels.key, encoder=trained.key
+    )
     read = tuple(ArtifactKey("contextual_embeddings", _of(encoder, title), fp) for title, fp in members)
     return step._replace(also=read, without=without)
 
@@ -293,7 +231,7 @@ def _members(
 
 def vectors_made_by() -> dict[str, int]:
     """The code versions that an encoder's vectors hang on; heads read vectors of these versions and no others."""
-    return {kind: KINDS[kind].code_version for kind in VECTOR_KINDS}
+    return {kind: code_version(kind) for kind in VECTOR_KINDS}
 
 
 def _ablations(state: State, encoders: Mapping[str, EncoderSteps]) -> dict[str, Step]:
@@ -314,7 +252,7 @@ def _ablations(state: State, encoders: Mapping[str, EncoderSteps]) -> dict[str, 
 def _ablation(steps: EncoderSteps, wish: AblationWish, others: Mapping[str, ArtifactKey]) -> Step:
     inputs = {"encoder": steps.trained.key, **_head_inputs(steps.heads)}
     inputs |= {f"other_{other}": others[other] for other in wish.others if other in others}
-    return _step("ablation_report", steps.trained.axes, {"outside": dict(wish.outside)}, **inputs)
+    return made_step("ablation_report", steps.trained.axes, {"outside": dict(wish.outside)}, **inputs)
 
 
 def _head_inputs(heads: Mapping[str, Step]) -> dict[str, ArtifactKey]:
@@ -341,18 +279,3 @@ def _scored(
 def _of(encoder: str, other: str) -> str:
     """A partition key of an encoder and a title, or an encoder and a task: `encoder` comes first in both."""
     return join_partition(encoder=encoder, other=other)
-
-
-def _hash_of(value: object) -> str:
-    """The sha256 of a JSON value: stands for it where it is long."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
-
-
-def _step(kind: str, axes: Mapping[str, str], ingredients: Mapping[str, object], **inputs: ArtifactKey) -> Step:
-    made_from = {
-        "code": KINDS[kind].code_version,
-        **ingredients,
-        **{role: key.fingerprint for role, key in inputs.items()},
-    }
-    partition = join_partition(**axes) if axes else UNPARTITIONED
-    return Step(ArtifactKey(kind, partition, fingerprint(kind, made_from)), made_from, inputs)

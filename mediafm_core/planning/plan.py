@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.desired import Desired, EncoderSteps, Shown, desired, snapshot
+from mediafm_core.planning.making import uncollected
 from mediafm_core.planning.parking import held_up
 from mediafm_core.planning.state import State, Step
 
@@ -20,6 +21,7 @@ class Plan(NamedTuple):
     blocked: tuple[Step, ...]  # parked, or waiting for a step that is
 
 
+@uncollected()
 def plan(state: State) -> Plan:
     """Compare what a catalogue asks for with what exists."""
     wanted = desired(state)

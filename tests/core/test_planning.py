@@ -1,14 +1,16 @@
 """A plan holds exactly what an edit reaches: no step more, no step less, each with its reason and in its order."""
 
+import gc
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm_core.catalogue import KINDS, ArtifactKey, Title
-from mediafm_core.planning import desired as desired_module
+from mediafm_core.identity import canonical_json
+from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import for_titles, plan, with_reasons
 from mediafm_core.planning.state import State, Step
@@ -218,7 +220,7 @@ def test_a_new_recogniser_reaches_only_titles_without_captions() -> None:
 def test_new_code_of_a_kind_plans_that_kind_and_its_downstream(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = applied(replace(catalogue.state(), suites=(SUITE, SECOND_SUITE)))
     bumped = {**KINDS, kind: replace(KINDS[kind], code_version=KINDS[kind].code_version + 1)}
-    monkeypatch.setattr(desired_module, "KINDS", bumped)
+    monkeypatch.setattr(making, "KINDS", bumped)
     steps = plan(made).steps
     assert kinds(steps) == {kind, *DOWNSTREAM[kind]}
     n_of_kind = {"title": len(TITLES), "suite": 2, "encoder": 1}
@@ -268,7 +270,7 @@ def test_a_snapshot_reads_the_standing_encoder_while_the_wanted_one_is_parked(mo
     made = applied(catalogue.state(LONG))
     standing = desired(made).encoders["v1"].trained.key
     bumped = {**KINDS, "mediafm_encoder": replace(KINDS["mediafm_encoder"], code_version=2)}
-    monkeypatch.setattr(desired_module, "KINDS", bumped)
+    monkeypatch.setattr(making, "KINDS", bumped)
     parked = replace(made, parked=frozenset([desired(made).encoders["v1"].trained.key]))
     found = plan(parked.with_titles(catalogue.with_attribution(LONG, "Somebody")))
     assert kinds(found.steps) == {"deliveries", "snapshot"}
@@ -319,7 +321,7 @@ def test_new_code_is_the_reason_of_its_kind_and_of_all_behind_it(monkeypatch: py
     state = catalogue.state(ONE_SHOT)
     made, earlier = applied(state), {(s.key.kind, s.key.partition): s.ingredients for s in plan(state).steps}
     bumped = {**KINDS, "audio_embeddings": replace(KINDS["audio_embeddings"], code_version=7)}
-    monkeypatch.setattr(desired_module, "KINDS", bumped)
+    monkeypatch.setattr(making, "KINDS", bumped)
     explained = with_reasons(plan(made).steps, earlier)
     of_encodings = {step.reason for step in explained if step.key.kind != "snapshot"}
     assert of_encodings == {"audio_embeddings: code version 1 is now 7"}
@@ -343,10 +345,25 @@ def test_the_number_of_fingerprints_for_each_title_is_constant(monkeypatch: pyte
             n_calls[0] += 1
             return f"{kind}-{n_calls[0]}".ljust(64, "0")
 
-        monkeypatch.setattr(desired_module, "fingerprint", counted)
+        monkeypatch.setattr(making, "fingerprint", counted)
         state = replace(catalogue.state(), titles={}).with_titles(*(catalogue.title(f"t{i}") for i in range(n_titles)))
         plan(state)
         counts.append(n_calls[0])
     none, fifty, hundred = counts
     assert fifty - none - 1 == 50 * (len(PER_TITLE) + 1)  # and contextual; the one is the snapshot
     assert hundred - fifty == 50 * (len(PER_TITLE) + 1)
+
+
+def test_records_are_hashed_as_dataclasses_say_them() -> None:
+    for title in TITLES:
+        assert canonical_json(making.plain(title)) == canonical_json(asdict(title))
+    assert making.plain(catalogue.V1.corpus[0]) == asdict(catalogue.V1.corpus[0])
+
+
+def test_the_garbage_collector_is_as_it_was_after_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(catalogue.state(LONG))
+    assert gc.isenabled()
+    monkeypatch.setattr(making, "fingerprint", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plan(catalogue.state(LONG))
+    assert gc.isenabled()

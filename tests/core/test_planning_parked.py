@@ -9,7 +9,7 @@ import pytest
 from mediafm_core.catalogue import KINDS, VECTOR_KINDS, Part, Title, TrainingSet
 from mediafm_core.errors import MediaError
 from mediafm_core.execution import Status, read_state
-from mediafm_core.planning import desired as desired_module
+from mediafm_core.planning import making
 from mediafm_core.planning.completeness import Completeness, completeness
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan, visible, with_reasons
@@ -141,7 +141,7 @@ def test_a_parked_encoder_keeps_no_title_out() -> None:
 def test_heads_are_fitted_anew_on_vectors_of_today_when_code_that_makes_vectors_changes(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desired_module, "KINDS", {**KINDS, kind: replace(KINDS[kind], code_version=7)})
+    monkeypatch.setattr(making, "KINDS", {**KINDS, kind: replace(KINDS[kind], code_version=7)})
     wanted = desired(LIVE).encoders["v1"]
     for head in wanted.heads.values():
         assert set(head.also) == {wanted.contextual[title.id].key for title in LABELLED}
@@ -152,7 +152,7 @@ def test_new_code_of_vectors_shows_readers_the_old_ones_with_their_scores_until_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bumped = {**KINDS, "contextual_embeddings": replace(KINDS["contextual_embeddings"], code_version=7)}
-    monkeypatch.setattr(desired_module, "KINDS", bumped)
+    monkeypatch.setattr(making, "KINDS", bumped)
     after = applied(LIVE)
     assert visible(after, desired(after)) == visible(LIVE, desired(LIVE))
     assert after.published == LIVE.published

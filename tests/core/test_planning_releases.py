@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mediafm_core.catalogue import KINDS, AblationWish, ArtifactKey, Title
 from mediafm_core.errors import PlanError
-from mediafm_core.planning import desired as desired_module
+from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired, encoder_steps, predictions, release
 from mediafm_core.planning.plan import plan, visible
 from mediafm_core.planning.state import State
@@ -216,7 +216,7 @@ def test_another_head_encoder_or_rival_is_another_release(change: str) -> None:
 @pytest.mark.parametrize("kind", DOWNSTREAM)
 def test_new_code_of_a_kind_plans_that_kind_and_its_downstream(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bumped = {**KINDS, kind: replace(KINDS[kind], code_version=KINDS[kind].code_version + 1)}
-    monkeypatch.setattr(desired_module, "KINDS", bumped)
+    monkeypatch.setattr(making, "KINDS", bumped)
     assert set(counts(plan(LIVE).steps)) == {kind, *DOWNSTREAM[kind]}
 
 
