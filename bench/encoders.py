@@ -11,12 +11,13 @@ from bench.harness import Figure
 from bench.measuring import cpu_s, fresh_folder, interleaved, shown_s, torch_threads
 from bench.media import CUT
 from mediafm_core.catalogue import Modality
-from mediafm_core.execution import Bench, Draft, LogReporter, read_state
+from mediafm_core.execution import Bench, Draft, LogReporter
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
 from mediafm_core.media.working_set import audio_of, stills_of
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest, Payload
 from mediafm_core.store.vectors import span_columns

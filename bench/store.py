@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from bench.harness import Figure
 from bench.measuring import cpu_s, fresh_folder, interleaved, repeated, shown_s
 from bench.synthetic import filled_home, manifest_of
-from mediafm_core.execution import read_state
 from mediafm_core.identity import Span
+from mediafm_core.stock import read_state
 from mediafm_core.store.blobs import Blobs, file_sha256
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow

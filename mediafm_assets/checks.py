@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from mediafm_assets.metadata import table_metadata
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import ArtifactKey
-from mediafm_core.execution import read_state
 from mediafm_core.planning.desired import desired
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
 from mediafm_core.store.manifest import read_document

@@ -16,7 +16,7 @@ from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.errors import DeliveryError, MediaFMError
-from mediafm_core.execution import Outcome, Stage, Status, read_state
+from mediafm_core.execution import Outcome, Stage, Status
 from mediafm_core.ingest.listing import deliveries_in, list_delivery
 from mediafm_core.ingest.taking import take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
@@ -24,6 +24,7 @@ from mediafm_core.planning.plan import for_titles, plan
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.declaring import declare_encoder
 from mediafm_core.probes.declaring import freeze_delivered
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 

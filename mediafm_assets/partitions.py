@@ -4,8 +4,8 @@ import warnings
 
 import dagster as dg
 
-from mediafm_core.execution import read_state
 from mediafm_core.probes.tasks import TASKS
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 titles = dg.DynamicPartitionsDefinition(name="titles")

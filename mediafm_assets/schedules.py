@@ -5,8 +5,8 @@ import dagster as dg
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
-from mediafm_core.execution import read_state
 from mediafm_core.planning.plan import plan
+from mediafm_core.stock import read_state
 
 
 @dg.schedule(job=refresh, cron_schedule="0 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)

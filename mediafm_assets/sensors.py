@@ -9,12 +9,12 @@ from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, 
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import KINDS
-from mediafm_core.execution import read_state
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import State, Step
+from mediafm_core.stock import read_state
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 
 MAX_STEPS_PER_RUN = 500

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,27 +16,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mediafm_core.catalogue import (
-    RETIRED,
     UNPARTITIONED,
-    AblationWish,
     ArtifactKey,
     EncoderSpec,
-    FrozenLabels,
-    Instrument,
     Part,
-    Release,
     Suite,
     Title,
-    TrainingSet,
+    split_partition,
 )
-from mediafm_core.errors import DeliveryError, HomeError, MediaFMError, PlanError
-from mediafm_core.identity import Fingerprint, TitleId
-from mediafm_core.planning.desired import desired, encoder_steps, release
-from mediafm_core.planning.plan import Plan, plan, snapshot_step, standing_of, with_reasons
-from mediafm_core.planning.state import Scored, State, Step, scored_by
+from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
+from mediafm_core.planning.desired import Desired, desired, encoder_steps, release
+from mediafm_core.planning.plan import snapshot_step
+from mediafm_core.planning.state import State, Step
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, now, provenance
 from mediafm_core.store.manifest import Manifest, Payload
-from mediafm_core.store.pointer import read_pointer
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +101,12 @@ class Bench:
     home: Home
     state: State
     reporter: Reporter
+    derived: Desired | None = None  # what the state asks for, where it was worked out
+
+    @property
+    def wanted(self) -> Desired:
+        """All that the state asks for."""
+        return self.derived or desired(self.state)
 
     def title(self, step: Step) -> Title:
         """The title that a step is about."""
@@ -151,62 +150,6 @@ class Stage(NamedTuple):
     """What is left to do once the artifact is committed; called also when it was before, so it must be harmless."""
 
 
-def read_state(home: Home) -> State:
-    """The catalogue and what exists of it, as the ledger has them now.
-
-    Raises:
-        HomeError: the home has not been initialised with its instruments.
-    """
-    ledger = home.ledger
-    instruments = {name: Instrument.from_json(body) for name, body in ledger.declared("instrument").items()}
-    if not {"detector", "recogniser"} <= instruments.keys():
-        raise HomeError(
-            f"home {str(home.root)!r}",
-            found="no declared shot detector and speech recogniser",
-            expected="an initialised home",
-            next_step="Run `mediafm init`.",
-        )
-    committed = ledger.committed_in_order()
-    declared, retired = ledger.declared("encoder"), ledger.declared(RETIRED)
-    live = ledger.declared_one("production", "encoder") or {}
-    return State(
-        **instruments,
-        titles={TitleId(name): Title.from_json(body) for name, body in ledger.declared("title").items()},
-        suites=tuple(Suite.from_json(body) for body in ledger.declared("suite").values()),
-        encoders=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name not in retired),
-        retired=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name in retired),
-        labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
-        training={(t.encoder, t.task): t for t in map(TrainingSet.from_json, ledger.declared("training").values())},
-        ablations={n: AblationWish.from_json(body) for n, body in ledger.declared("ablation").items() if body},
-        production=live.get("name"),
-        release=Release.from_json(live["release"]) if live.get("release") else None,
-        floors={task: body["value"] for task, body in ledger.declared("floor").items() if body},
-        committed=frozenset(committed),
-        standing=standing_of(committed),
-        parked=frozenset(key for key, failure in ledger.failures().items() if failure.parked),
-        scored=partial(_scored, home),
-        published=pointer.snapshot if (pointer := read_pointer(home.objects)) else None,
-    )
-
-
-def _scored(home: Home, partition: str) -> tuple[Scored, ...]:
-    rows = reversed(home.ledger.history("predictions", partition))
-    return tuple(scored_by(row.key, row.manifest.inputs) for row in rows)
-
-
-def explained_plan(home: Home, state: State) -> Plan:
-    """The plan for a state, with the reason of each step found in the ledger."""
-    found = plan(state)
-    standing = [
-        ArtifactKey(step.key.kind, step.key.partition, Fingerprint(state.standing[step.key.kind, step.key.partition]))
-        for step in found.steps
-        if (step.key.kind, step.key.partition) in state.standing
-    ]
-    rows = [row for row in map(home.ledger.artifact, standing) if row]
-    earlier = {(row.key.kind, row.key.partition): row.manifest.ingredients for row in rows}
-    return found._replace(steps=tuple(with_reasons(found.steps, earlier)))
-
-
 def carry_out(
     home: Home, wanted: Iterable[tuple[str, str]], stages: Mapping[str, Stage], reporter: Reporter
 ) -> Iterator[Outcome]:
@@ -221,23 +164,28 @@ def carry_out(
         PlanError: nothing asks for one of the partitions; then none is tried.
     """
     refused = False
-    for step, state in _steps(home, list(wanted)):
+    for step, state, derived in _steps(home, list(wanted)):
         reporter.begin(step)
         if refused and step.key.kind == "snapshot":  # a refused release changes nothing that readers see
             outcome = Outcome(step.key, Status.BLOCKED, error="waits for its release")
         else:
-            outcome = _carry_out_one(Bench(home, state, reporter), step, stages[step.key.kind])
+            outcome = _carry_out_one(Bench(home, state, reporter, derived), step, stages[step.key.kind])
         refused |= step.key.kind == "release" and outcome.status is Status.FAILED
         reporter.end(outcome)
         yield outcome
 
 
-def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, State]]:
-    state = read_state(home)
-    known: dict[tuple[str, str], list[Step]] = {}
-    for step in desired(state).steps():
-        known.setdefault((step.key.kind, step.key.partition), []).append(step)
-    unknown = [pair for pair in wanted if pair not in known and not _is_judged_late(*pair)]
+class _Asked(NamedTuple):
+    """A step, and what it was derived from."""
+
+    step: Step
+    state: State
+    wanted: Desired
+
+
+def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[_Asked]:
+    known = _known(home, [pair for pair in wanted if not _is_judged_late(*pair)])
+    unknown = [pair for pair, steps in known.items() if not steps]
     if unknown:
         raise PlanError(
             f"{len(unknown)} partitions, the first {unknown[0][1]!r} of {unknown[0][0]}",
@@ -245,12 +193,25 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[tuple[Step, St
             expected="active titles, known suites, declared encoders, ablations that were asked for",
             next_step="Look at `mediafm titles` and `mediafm encoder list`; an ablation is asked for by command.",
         )
-    for kind, partition in dict.fromkeys(wanted):
-        if not _is_judged_late(kind, partition):
-            yield from ((step, state) for step in known[kind, partition])
-        else:
-            state = read_state(home)
-            yield from ((step, state) for step in _judged_now(state, kind, partition))
+    for pair in dict.fromkeys(wanted):
+        yield from _judged_now(home, *pair) if _is_judged_late(*pair) else known[pair]
+
+
+def _known(home: Home, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], list[_Asked]]:
+    """What is asked for in these partitions. Where they are all of titles, only those titles are read.
+
+    Raises:
+        PlanError: a kind is unknown, or a partition cannot be one of its kind.
+    """
+    known: dict[tuple[str, str], list[_Asked]] = {pair: [] for pair in wanted}
+    if wanted:
+        titles = {split_partition(kind, partition).get("title") for kind, partition in wanted}
+        state = read_state(home, None if None in titles else {title for title in titles if title})
+        all_steps = desired(state)
+        for step in all_steps.steps():
+            if (pair := (step.key.kind, step.key.partition)) in known:
+                known[pair].append(_Asked(step, state, all_steps))
+    return known
 
 
 def _is_judged_late(kind: str, partition: str) -> bool:
@@ -258,12 +219,14 @@ def _is_judged_late(kind: str, partition: str) -> bool:
     return kind == "release" or (kind, partition) == ("snapshot", UNPARTITIONED)
 
 
-def _judged_now(state: State, kind: str, partition: str) -> list[Step]:
+def _judged_now(home: Home, kind: str, partition: str) -> list[_Asked]:
+    state = read_state(home)
     wanted = desired(state)
     if kind == "release":
-        return [release(encoder_steps(wanted, partition), state.release, state.floors)]
-    publish = snapshot_step(state, wanted)
-    return [publish] if publish else []
+        found = release(encoder_steps(wanted, partition), state.release, state.floors)
+    else:
+        found = snapshot_step(state, wanted)
+    return [_Asked(found, state, wanted)] if found else []
 
 
 def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
@@ -271,7 +234,7 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
     start = time.perf_counter()
     if (row := ledger.artifact(step.key)) is not None:
         outcome = Outcome(step.key, Status.KEPT, row.manifest.seconds, row.manifest.facts)
-    elif absent := [key for key in step.reads if ledger.artifact(key) is None]:
+    elif absent := ledger.absent(step.reads):
         names = dict.fromkeys(key.kind for key in absent)
         return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(names)}")
     else:

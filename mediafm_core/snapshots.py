@@ -5,6 +5,7 @@ shots and text that they were made from. So a reader never sees two versions mix
 """
 
 import base64
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -13,11 +14,12 @@ import pyarrow.parquet as pq
 
 from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey, Metadata
 from mediafm_core.errors import SnapshotError
-from mediafm_core.execution import Bench, Draft, read_state
+from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.desired import Shown, desired
 from mediafm_core.planning.plan import snapshot_step, visible
 from mediafm_core.planning.state import Step
-from mediafm_core.store.home import Home, read_checked
+from mediafm_core.stock import read_state
+from mediafm_core.store.home import Home, artifact_path, read_checked
 from mediafm_core.store.ledger import ArtifactRow
 from mediafm_core.store.objects import Objects
 from mediafm_core.store.pointer import POINTER, Pointer, read_pointer, swap_pointer
@@ -76,9 +78,7 @@ def make_snapshot(bench: Bench, _step: Step) -> Draft:
     """A row for each title that has embeddings of the production encoder, and predictions of its release."""
     state, home = bench.state, bench.home
     assert state.production is not None
-    shown = visible(state, desired(state))
-    before = {row["contextual_path"]: row for row in _published_rows(home)}
-    rows = [_row(home, found, before) for _, found in sorted(shown.items())]
+    rows = _rows(home, [found for _, found in sorted(visible(state, bench.wanted).items())])
     width = len(rows[0]["title_vector"])
     schema = pa.schema([*_SCHEMA, pa.field("title_vector", pa.binary(width))])
     table = pa.Table.from_pylist(rows, schema=schema)
@@ -96,11 +96,15 @@ def publish(bench: Bench, step: Step) -> None:
     """Let readers see this snapshot, unless the catalogue has moved on since and another one is due."""
     home, key = bench.home, step.key
     with home.ledger.writing():  # publishers wait for one another, so an older snapshot never replaces a newer one
-        state = read_state(home)
-        due = snapshot_step(state, desired(state))
+        state, wanted = bench.state, bench.wanted
+        if home.ledger.as_of() != state.as_of:  # something happened since the step was derived
+            state = read_state(home)
+            wanted = desired(state)
+        due = snapshot_step(state, wanted)
         if due is None or due.key != key:
             return
-        row = _committed(home, key)
+        row = home.ledger.artifact(key)
+        assert row is not None, "it was just committed"
         assert state.production is not None
         live = state.release.name if state.release else None
         pointer = Pointer(key.fingerprint, row.path, row.digest, state.production, live)
@@ -128,12 +132,24 @@ def _published_rows(home: Home) -> list[dict[str, Any]]:
     return open_snapshot(str(home.root)).table.to_pylist()
 
 
-def _row(home: Home, shown: Shown, before: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    contextual = _committed(home, shown.contextual)
-    known = before.get(contextual.path)
-    made = known or {**_lineage(home, contextual), "title_vector": _title_vector(home, contextual)}
-    scored = _place("predictions", _committed(home, shown.predictions) if shown.predictions else None)
-    return {**made, **scored, "title": shown.record.id, **_described(shown.record.metadata)}
+def _rows(home: Home, shown: list[Shown]) -> list[dict[str, Any]]:
+    """A row for each title; what the rows that readers see now say of the same artifacts is taken over."""
+    before = {row["contextual_path"]: row for row in _published_rows(home)}
+    unknown = [each.contextual for each in shown if artifact_path(each.contextual) not in before]
+    made = before | dict(zip(map(artifact_path, unknown), _made(home, unknown), strict=True))
+    found = [(each, made[artifact_path(each.contextual)]) for each in shown]
+    new = home.ledger.rows(each.predictions for each, row in found if each.predictions and not _is_scored(row, each))
+    return [_row(each, row, new) for each, row in found]
+
+
+def _is_scored(row: Mapping[str, Any], shown: Shown) -> bool:
+    """Whether a row has just these predictions."""
+    return bool(shown.predictions) and row.get("predictions_path") == artifact_path(shown.predictions)
+
+
+def _row(shown: Shown, made: Mapping[str, Any], new: Mapping[ArtifactKey, ArtifactRow]) -> dict[str, Any]:
+    scores = {} if _is_scored(made, shown) else _place("predictions", shown.predictions and new[shown.predictions])
+    return {**made, **scores, "title": shown.record.id, **_described(shown.record.metadata)}
 
 
 def _described(metadata: Metadata) -> dict[str, Any]:
@@ -145,24 +161,34 @@ def _described(metadata: Metadata) -> dict[str, Any]:
     }
 
 
-def _lineage(home: Home, contextual: ArtifactRow) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for role, ways in _LINEAGE.items():
-        row = next((found for way in ways if (found := _follow(home, contextual, way))), None)
-        columns |= _place(role, row)
-        if role == "shots":
-            assert row is not None, "embeddings are about shots"
-            columns |= {"n_shots": row.manifest.facts["n_shots"], "duration_s": row.manifest.facts["duration_s"]}
-    return columns
+def _made(home: Home, keys: list[ArtifactKey]) -> list[dict[str, Any]]:
+    """Of contextual embeddings all that a row shows of them and of what they were made from."""
+    start = home.ledger.rows(keys)
+    lineages = {role: _follow(home, start, ways) for role, ways in _LINEAGE.items()}
+    return [_lineage(home, key, lineages) for key in keys]
 
 
-def _follow(home: Home, row: ArtifactRow, way: tuple[str, ...]) -> ArtifactRow | None:
-    """The artifact that a chain of roles leads to; None where it breaks off."""
-    for role in way:
-        if role not in row.manifest.inputs:
-            return None
-        row = _committed(home, row.manifest.inputs[role])
-    return row
+def _lineage(home: Home, key: ArtifactKey, lineages: Mapping[str, Mapping[ArtifactKey, ArtifactRow]]) -> dict[str, Any]:
+    columns: dict[str, Any] = {"title_vector": _title_vector(home, lineages["contextual"][key])}
+    for role, found in lineages.items():
+        columns |= _place(role, found.get(key))
+    shots = lineages["shots"][key].manifest.facts  # embeddings are about shots
+    return columns | {"n_shots": shots["n_shots"], "duration_s": shots["duration_s"]}
+
+
+def _follow(
+    home: Home, start: Mapping[ArtifactKey, ArtifactRow], ways: tuple[tuple[str, ...], ...]
+) -> dict[ArtifactKey, ArtifactRow]:
+    """The artifact that the first way which goes through leads to, from each start; many by one query."""
+    ends: dict[ArtifactKey, ArtifactRow] = {}
+    for way in reversed(ways):
+        here = dict(start)
+        for role in way:
+            inputs = {key: row.manifest.inputs[role] for key, row in here.items() if role in row.manifest.inputs}
+            rows = home.ledger.rows(inputs.values())
+            here = {key: rows[read] for key, read in inputs.items()}
+        ends |= here
+    return ends
 
 
 def _place(role: str, row: ArtifactRow | None) -> dict[str, Any]:
@@ -170,11 +196,5 @@ def _place(role: str, row: ArtifactRow | None) -> dict[str, Any]:
 
 
 def _title_vector(home: Home, contextual: ArtifactRow) -> bytes:
-    schema = pq.read_schema(BytesIO(home.read(contextual.key)))
+    schema = pq.read_schema(BytesIO(read_checked(home.objects, contextual.path, contextual.digest)))
     return base64.b64decode(schema.metadata[TITLE_VECTOR])
-
-
-def _committed(home: Home, key: ArtifactKey) -> ArtifactRow:
-    row = home.ledger.artifact(key)
-    assert row is not None, f"{key} is an input of a committed artifact"
-    return row

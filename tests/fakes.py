@@ -13,21 +13,12 @@ from numpy.typing import NDArray
 
 from mediafm_core.catalogue import KINDS, EncoderSpec, Suite, Title
 from mediafm_core.errors import MediaFMError
-from mediafm_core.execution import (
-    Bench,
-    Draft,
-    LogReporter,
-    Outcome,
-    Stage,
-    Status,
-    carry_out,
-    explained_plan,
-    read_state,
-)
+from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out
 from mediafm_core.identity import Span
 from mediafm_core.planning.plan import Plan
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import TITLE_VECTOR, make_snapshot, publish
+from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import span_columns, spans_of, vector_table, with_metadata
 from tests import catalogue

@@ -12,9 +12,9 @@ from rich.console import Console
 from mediafm_assets.cli.running import carry_out_plan, initialise
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import EncoderSpec
-from mediafm_core.execution import explained_plan, read_state
 from mediafm_core.ingest.taking import examine, take
 from mediafm_core.pretraining.declaring import declare_encoder
+from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from tests.media_files import clicks, write_film
 

@@ -9,11 +9,12 @@ import typer
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_assets.cli.progress import describe
 from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
-from mediafm_core.execution import Status, read_state
+from mediafm_core.execution import Status
 from mediafm_core.ingest.listing import deliveries_in
 from mediafm_core.ingest.taking import arrivals, examine, take, take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.plan import Plan
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 _SHOWN_STEPS = 60
@@ -118,7 +119,7 @@ def apply(home: HomeOption = None) -> None:
 def apply_all(home: Home) -> bool:
     """Take arrivals and carry out the plan; whether all of it was done."""
     from mediafm_assets.cli.running import carry_out_plan
-    from mediafm_core.execution import explained_plan
+    from mediafm_core.stock import explained_plan
 
     sweep_now_and_then(home)
     taken = [take_or_refuse(home, listing) for listing in arrivals(home).complete]

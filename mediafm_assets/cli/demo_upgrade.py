@@ -14,10 +14,11 @@ from mediafm_assets.cli.context import HomeOption, console, home_root, peak_memo
 from mediafm_assets.cli.encoder_commands import train_encoder
 from mediafm_assets.cli.narrative_commands import generate_titles
 from mediafm_assets.cli.release_commands import promote_encoder, roll_back_release
-from mediafm_core.execution import Outcome, Status, explained_plan, read_state
+from mediafm_core.execution import Outcome, Status
 from mediafm_core.ingest.listing import deliveries_below
 from mediafm_core.ingest.taking import examine, take
 from mediafm_core.planning.state import State, Step
+from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER, read_pointer
 

@@ -7,7 +7,8 @@ import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table, records
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import Status, read_state
+from mediafm_core.execution import Status
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 if TYPE_CHECKING:

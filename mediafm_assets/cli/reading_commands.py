@@ -30,7 +30,7 @@ def titles(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     Example: mediafm titles --json
     """
-    from mediafm_core.execution import read_state
+    from mediafm_core.stock import read_state
     from mediafm_core.store.pointer import read_pointer
 
     opened = open_home(home)

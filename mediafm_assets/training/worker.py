@@ -20,11 +20,12 @@ from dagster_pipes import (
 
 from mediafm_assets.resources import HomeResource, place_among_processes
 from mediafm_core.errors import MediaFMError, TrainingError
-from mediafm_core.execution import Bench, LogReporter, Outcome, Reporter, read_state
+from mediafm_core.execution import Bench, LogReporter, Outcome, Reporter
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.going import Training
 from mediafm_core.pretraining.peers import Peers, join
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 _TOLD_S = 0.5  # between two reports

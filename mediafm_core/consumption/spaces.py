@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import read_state
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.probes.stage import contextual_shots
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 N_NEIGHBOURS = 10

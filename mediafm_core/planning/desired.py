@@ -17,6 +17,7 @@ from mediafm_core.catalogue import (
     Part,
     Release,
     Title,
+    TrainingSet,
     join_partition,
 )
 from mediafm_core.errors import PlanError
@@ -220,13 +221,24 @@ def _members(
     That is its frozen training set. While there is none, it is each labelled title, but for those that parked steps
     hold up: one of them would hold up all heads, for ever. Where that leaves nothing, the head waits for them all.
     """
-    labels, frozen = state.labels[task], state.training.get((encoder, task))
-    if frozen and frozen.table == labels.table and frozen.made_by == vectors_made_by():
+    if frozen := _frozen(state, encoder, task):
         return list(frozen.members), ()
-    labelled = [title for title in labels.titles if title in contextual]
+    labelled = [title for title in state.labels[task].titles if title in contextual]
     ready = [title for title in labelled if title not in held] or labelled
     without = tuple(title for title in labelled if title not in ready)
     return [(title, contextual[title].key.fingerprint) for title in ready], without
+
+
+def _frozen(state: State, encoder: str, task: str) -> TrainingSet | None:
+    """What the head of today was fitted on, if it was."""
+    found = state.training.get((encoder, task))
+    return found if found and found.table == state.labels[task].table and found.made_by == vectors_made_by() else None
+
+
+def titles_of_new_heads(state: State) -> set[TitleId]:
+    """The titles that a head will be fitted on for which nothing is frozen yet."""
+    pairs = ((spec.name, task) for spec in state.encoders for task in state.labels)
+    return {title for pair in pairs if not _frozen(state, *pair) for title in state.labels[pair[1]].titles}
 
 
 def vectors_made_by() -> dict[str, int]:

@@ -68,6 +68,7 @@ class State:
     # a partition of predictions to all that was committed there, newest first; asked for the few titles that need it
     scored: Callable[[str], tuple[Scored, ...]] = field(default=_never_scored, compare=False)
     published: Fingerprint | None = None  # the snapshot that the pointer names
+    as_of: tuple[int, int] | None = None  # how far the ledger had come; None where only a part of it was read
 
     def with_titles(self, *titles: Title) -> Self:
         """The state after these titles were delivered."""

@@ -5,11 +5,11 @@ from typing import Any
 
 from mediafm_core.catalogue import CorpusMember, EncoderSpec, Suite
 from mediafm_core.errors import PlanError, TrainingError
-from mediafm_core.execution import read_state
 from mediafm_core.identity import name_id
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import State
 from mediafm_core.pretraining.presets import preset_config
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 

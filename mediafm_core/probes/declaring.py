@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from mediafm_core.catalogue import FrozenLabels, Part
 from mediafm_core.delivered import read_label_table
-from mediafm_core.execution import read_state
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import State
 from mediafm_core.probes.labels import LabelSet
 from mediafm_core.probes.reading import merge_labels, read_labels
 from mediafm_core.probes.tasks import TASKS, Task, TaskKind, task_named
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 

@@ -6,11 +6,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from mediafm_core.errors import IncompleteError
-from mediafm_core.execution import read_state
 from mediafm_core.planning.completeness import completeness
 from mediafm_core.planning.desired import Desired, EncoderSteps, desired, encoder_steps, release
 from mediafm_core.planning.state import State, Step
 from mediafm_core.release.promotion import at_gate
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 

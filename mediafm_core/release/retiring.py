@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from mediafm_core.catalogue import KINDS, RETIRED, ArtifactKey, split_partition
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import Bench, LogReporter, read_state
+from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import trained_steps
 from mediafm_core.pretraining.stage import forget_training
 from mediafm_core.release.history import Actor, history
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import read_pointer
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from mediafm_core.catalogue import RETIRED, ArtifactKey, Release, join_partition
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import Bench, LogReporter, read_state
+from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.planning.plan import snapshot_step, visible
 from mediafm_core.release.history import Actor, Event, How, go_live, history, retired_error
 from mediafm_core.snapshots import open_at, publish
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import Pointer, swap_pointer
 

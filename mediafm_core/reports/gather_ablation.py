@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import read_state
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.probes.tasks import task_named
 from mediafm_core.reports.ablation_page import AblationPage, ShownContrast, ShownFinding, TaskRows
 from mediafm_core.reports.ablation_plot import PlottedRow
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
 

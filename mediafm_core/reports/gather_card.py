@@ -15,7 +15,6 @@ from mediafm_core.catalogue import (
     join_partition,
 )
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import read_state
 from mediafm_core.identity import Fingerprint
 from mediafm_core.planning.desired import desired, trained_steps
 from mediafm_core.probes.tasks import task_named
@@ -25,6 +24,7 @@ from mediafm_core.reports.gather import HANDFUL
 from mediafm_core.reports.gather_ablation import NARRATIVE
 from mediafm_core.reports.release_card import Cell, ReleaseCard, Table
 from mediafm_core.reports.training import training_picture
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
 from mediafm_core.store.manifest import read_document

@@ -6,8 +6,10 @@ holds. Both can be made again from the objects of the home.
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from itertools import islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, func, insert, select
@@ -23,6 +25,7 @@ MAX_ATTEMPTS = 3
 """A step that failed this often is parked: shown, and not tried again until somebody asks."""
 
 _WRITER = "mediafm_writer"
+_PARTITIONS_PER_QUERY = 500
 
 
 class ArtifactRow(NamedTuple):
@@ -140,6 +143,20 @@ class Ledger:
         """The artifact of this key, if it was committed."""
         return next(self._artifacts(*_is_key(schema.artifacts, key)), None)
 
+    def rows(self, keys: Iterable[ArtifactKey]) -> dict[ArtifactKey, ArtifactRow]:
+        """Of these artifacts those that were committed; some hundred by one query."""
+        wanted = set(keys)
+        found = (row for part in _places(wanted) for row in self._artifacts(*part))
+        return {row.key: row for row in found if row.key in wanted}
+
+    def absent(self, keys: Iterable[ArtifactKey]) -> list[ArtifactKey]:
+        """Of these keys those of which nothing was committed, in their order."""
+        wanted, found = list(keys), set()
+        with self._engine.connect() as connection:
+            for part in _places(wanted):
+                found |= {ArtifactKey(*row) for row in connection.execute(select(*_KEY).where(*part))}
+        return [key for key in wanted if key not in found]
+
     def latest(self, kind: str, partition: str) -> ArtifactRow | None:
         """The artifact of a partition that was committed last, whatever it was made from."""
         rows = self.history(kind, partition)
@@ -153,12 +170,25 @@ class Ledger:
         """All artifacts, or those of one kind, in the order of their commits."""
         return list(self._artifacts(*([schema.artifacts.c.kind == kind] if kind else [])))
 
-    def committed_in_order(self) -> list[ArtifactKey]:
-        """The keys of all committed artifacts, in the order of their commits."""
-        columns = schema.artifacts.c
-        query = select(columns.kind, columns.partition, columns.fingerprint).order_by(columns.sequence)
+    def committed_in_order(self, places: Mapping[str, Collection[str]] | None = None) -> list[ArtifactKey]:
+        """The keys of committed artifacts, all or those in these partitions by kind, in the order of their commits."""
+        columns = (*_KEY, schema.artifacts.c.sequence)
+        parts = [()] if places is None else _in_parts(places)
         with self._engine.connect() as connection:
-            return [ArtifactKey(kind, partition, Fingerprint(fp)) for kind, partition, fp in connection.execute(query)]
+            rows = [row for part in parts for row in connection.execute(select(*columns).where(*part))]
+        rows.sort(key=itemgetter(3))
+        return [ArtifactKey(kind, partition, Fingerprint(fp)) for kind, partition, fp, _ in rows]
+
+    def as_of(self) -> tuple[int, int]:
+        """The numbers of the last declaration and of the last commit that is no snapshot.
+
+        While they stay the same, so does what readers should see.
+        """
+        made, said = schema.artifacts.c, schema.declarations.c
+        last_made = select(made.sequence).where(made.kind != "snapshot").order_by(made.sequence.desc()).limit(1)
+        with self._engine.connect() as connection:
+            last_said = connection.execute(select(func.max(said.sequence))).scalar()
+            return last_said or 0, connection.execute(last_made).scalar() or 0
 
     def paths(self) -> set[str]:
         """The paths of all committed artifacts."""
@@ -199,9 +229,16 @@ class Ledger:
         with self._engine.connect() as connection:
             return [Declaration(r.sequence, r.subject, r.name, r.body) for r in connection.execute(query)]
 
-    def declared(self, subject: str) -> dict[str, Mapping[str, Any]]:
-        """What holds now on a subject, by name, in the order in which the names first came."""
-        return {d.name: d.body for d in self.declarations(subject)}
+    def declared(self, subject: str, names: Collection[str] | None = None) -> dict[str, Mapping[str, Any]]:
+        """What holds now on a subject, or on these names of it, in the order in which the names first came."""
+        if names is None:
+            return {d.name: d.body for d in self.declarations(subject)}
+        columns, rows, left = schema.declarations.c, [], iter(sorted(names))
+        with self._engine.connect() as connection:
+            while part := list(islice(left, _PARTITIONS_PER_QUERY)):
+                query = select(columns.sequence, columns.name, columns.body)
+                rows += connection.execute(query.where(columns.subject == subject, columns.name.in_(part))).all()
+        return {name: body for _, name, body in sorted(rows, key=itemgetter(0))}
 
     def declared_one(self, subject: str, name: str, within: Connection | None = None) -> Mapping[str, Any] | None:
         """What holds now on one name of a subject, as a transaction sees it; None where nothing was ever declared."""
@@ -257,6 +294,25 @@ class Ledger:
             "artifacts": [{**row._asdict(), "manifest": json.loads(row.manifest.to_json())} for row in artifacts],
             "declarations": [d._asdict() for d in self.declarations()],
         }
+
+
+_KEY = (schema.artifacts.c.kind, schema.artifacts.c.partition, schema.artifacts.c.fingerprint)
+
+
+def _places(keys: Iterable[ArtifactKey]) -> Iterator[tuple[Any, ...]]:
+    """Conditions that find these artifacts, and others of their partitions."""
+    partitions: dict[str, dict[str, None]] = {}
+    for kind, partition, _ in keys:
+        partitions.setdefault(kind, {})[partition] = None
+    return _in_parts(partitions)
+
+
+def _in_parts(partitions: Mapping[str, Iterable[str]]) -> Iterator[tuple[Any, ...]]:
+    """Conditions that find what lies in these partitions, by the index, a few hundred at a time."""
+    for kind, of_kind in partitions.items():
+        left = iter(of_kind)
+        while part := list(islice(left, _PARTITIONS_PER_QUERY)):
+            yield schema.artifacts.c.kind == kind, schema.artifacts.c.partition.in_(part)
 
 
 def _is_key(table: Any, key: ArtifactKey) -> tuple[Any, ...]:

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from mediafm_assets import checks
-from mediafm_core.execution import read_state
 from mediafm_core.identity import Span
 from mediafm_core.planning.desired import desired
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Rejection
 from tests.homes import resources

@@ -17,7 +17,7 @@ from mediafm_assets.cli import main
 from mediafm_assets.cli.app import app
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import MediaFMError
-from mediafm_core.execution import read_state
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Ledger
 from tests import homes

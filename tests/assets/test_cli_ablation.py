@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from mediafm_assets.cli.app import app
 from mediafm_assets.previews import preview
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import Outcome, Status, read_state
+from mediafm_core.execution import Outcome, Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.ablation.asking import ask_ablation
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest
 

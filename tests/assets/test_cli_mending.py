@@ -13,7 +13,7 @@ from mediafm_assets.cli.running import run_job
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import DeliveryError, PlanError
-from mediafm_core.execution import read_state
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests import fakes
 from tests.catalogue import LONG, SILENT

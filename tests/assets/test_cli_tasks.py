@@ -17,13 +17,13 @@ from mediafm_assets.cli import main
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import initialise
 from mediafm_core.catalogue import ArtifactKey
-from mediafm_core.execution import read_state
 from mediafm_core.identity import fingerprint
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.heads import Probe
 from mediafm_core.probes.labels import OutOfFold
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.snapshots import open_snapshot
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest
 from mediafm_core.store.pointer import POINTER

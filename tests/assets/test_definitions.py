@@ -11,10 +11,10 @@ from mediafm_assets import partitions
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.definitions import defs
 from mediafm_core.catalogue import KINDS, AblationWish, FrozenLabels
-from mediafm_core.execution import read_state
 from mediafm_core.identity import title_id
 from mediafm_core.planning.desired import desired, release
 from mediafm_core.planning.plan import snapshot_step
+from mediafm_core.stock import read_state
 
 HEAVY = {"torch", "transformers", "sklearn", "openvino", "ctranslate2", "faster_whisper", "matplotlib", "scipy"}
 

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from mediafm_assets.partitions import sync
-from mediafm_core.execution import read_state
+from mediafm_core.stock import read_state
 from tests import homes
 from tests.homes import declare_small_encoder, deliver
 

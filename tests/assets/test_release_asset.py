@@ -9,7 +9,7 @@ import pytest
 
 from mediafm_assets.definitions import defs
 from mediafm_assets.partitions import sync
-from mediafm_core.execution import read_state
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests import catalogue
 from tests.candidates import Candidates

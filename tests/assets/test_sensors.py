@@ -22,10 +22,11 @@ from mediafm_assets.jobs import (
 )
 from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
 from mediafm_core.catalogue import KINDS
-from mediafm_core.execution import Status, read_state
+from mediafm_core.execution import Status
 from mediafm_core.ingest.listing import COMPLETE
 from mediafm_core.ingest.taking import SETTLE_S
 from mediafm_core.planning.plan import plan
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from tests import homes

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from mediafm_core.catalogue import ArtifactKey, Title
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import ArtifactError, MediaError, PlanError
-from mediafm_core.execution import LogReporter, Outcome, Stage, Status, carry_out, read_state
+from mediafm_core.execution import LogReporter, Outcome, Stage, Status, carry_out
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import make_snapshot, open_snapshot
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, artifact_path
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from tests import catalogue

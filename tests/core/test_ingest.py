@@ -10,11 +10,11 @@ import pytest
 
 from mediafm_core.catalogue import Metadata, Part, Title
 from mediafm_core.errors import CaptionError, DeliveryError, MediaError, MetadataError, TitleIdError
-from mediafm_core.execution import read_state
 from mediafm_core.ingest import taking
 from mediafm_core.ingest.listing import COMPLETE, deliveries_in, list_delivery
 from mediafm_core.ingest.taking import arrivals, examine, take, take_or_refuse
 from mediafm_core.planning.plan import plan
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests.fakes import make_home
 

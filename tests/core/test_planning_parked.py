@@ -8,13 +8,14 @@ import pytest
 
 from mediafm_core.catalogue import KINDS, VECTOR_KINDS, Part, Title, TrainingSet
 from mediafm_core.errors import MediaError
-from mediafm_core.execution import Status, read_state
+from mediafm_core.execution import Status
 from mediafm_core.planning import making
 from mediafm_core.planning.completeness import Completeness, completeness
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan, visible, with_reasons
 from mediafm_core.planning.state import State, Step
 from mediafm_core.snapshots import open_snapshot
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from mediafm_core.store.manifest import read_document

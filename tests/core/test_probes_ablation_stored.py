@@ -14,7 +14,7 @@ from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.running import initialise
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import DeliveryError, PlanError
-from mediafm_core.execution import LogReporter, Outcome, carry_out, explained_plan, read_state
+from mediafm_core.execution import LogReporter, Outcome, carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
 from mediafm_core.probes.ablation.asking import ask_ablation, stop_asking
@@ -29,6 +29,7 @@ from mediafm_core.probes.report import CONTEXTUAL
 from mediafm_core.probes.stage import probes_of
 from mediafm_core.reports.ablation_page import ablation_page
 from mediafm_core.reports.gather_ablation import ablation_document, page_of
+from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from tests import homes, narrative_homes
 from tests.conftest import built_once

@@ -9,13 +9,14 @@ import pytest
 from mediafm_core import snapshots
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import Status, read_state
+from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release import rollback
 from mediafm_core.release.promotion import promote
 from mediafm_core.release.rollback import roll_back
 from mediafm_core.snapshots import open_snapshot
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
 from mediafm_core.store.pointer import POINTER

@@ -8,12 +8,13 @@ import pytest
 
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import IncompleteError, LabelsError, PlanError, ReleaseError
-from mediafm_core.execution import Status, read_state
+from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made
 from mediafm_core.release.floors import set_floor
 from mediafm_core.release.rollback import publish_standing, roll_back
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from mediafm_core.store.manifest import read_document

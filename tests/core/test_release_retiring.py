@@ -9,7 +9,6 @@ import pytest
 
 from mediafm_core.catalogue import AblationWish, ArtifactKey
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import read_state
 from mediafm_core.planning.desired import desired
 from mediafm_core.pretraining.declaring import declare_encoder
 from mediafm_core.probes.tasks import TASKS
@@ -17,6 +16,7 @@ from mediafm_core.release import retiring
 from mediafm_core.release.history import Actor
 from mediafm_core.release.retiring import FREED, retire
 from mediafm_core.release.rollback import publish_standing, roll_back
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.objects import Objects
 from tests import catalogue

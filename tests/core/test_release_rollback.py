@@ -8,12 +8,12 @@ import pytest
 
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import NotYetAvailableError, PlanError, ReleaseError, SnapshotError
-from mediafm_core.execution import read_state
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release import rollback
 from mediafm_core.release.history import Actor, How, history, verdicts
 from mediafm_core.release.rollback import hidden_titles, publish_standing, roll_back
 from mediafm_core.snapshots import open_snapshot
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, read_checked
 from tests import catalogue
 from tests.candidates import Candidates, live

@@ -10,12 +10,13 @@ import pytest
 from mediafm_core import snapshots
 from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import ArtifactError, SnapshotError
-from mediafm_core.execution import LogReporter, carry_out, read_state
+from mediafm_core.execution import LogReporter, carry_out
 from mediafm_core.identity import fingerprint
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import open_snapshot, publish
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER, Pointer, read_pointer
 from tests import catalogue

@@ -14,7 +14,7 @@ import pytest
 from mediafm_core.catalogue import ArtifactKey, Part, Suite, Title, join_partition
 from mediafm_core.encoders import stage as encoders_stage
 from mediafm_core.errors import ArtifactError, EncoderMismatchError, IdentityError, MediaError, PlanError, TrainingError
-from mediafm_core.execution import Bench, LogReporter, Stage, carry_out, read_state
+from mediafm_core.execution import Bench, LogReporter, Stage, carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import examine, make_delivery, take
@@ -25,6 +25,7 @@ from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.declaring import declare_encoder, fused_now
 from mediafm_core.pretraining.stage import forget_training, make_corpus, make_encoder
 from mediafm_core.shots.stage import make_shots, make_thumbnails
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import spans_of, vector_table, vectors_of
 from mediafm_core.timed_text import stage as timed_text_stage

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import HomeError
-from mediafm_core.execution import read_state
 from mediafm_core.identity import fingerprint
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS, Declaration, Rejection
 from mediafm_core.store.manifest import Manifest

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediafm_core.errors import ArtifactError
-from mediafm_core.execution import read_state
 from mediafm_core.planning.plan import plan
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests.catalogue import LONG, SILENT
 from tests.fakes import apply, done, make_home

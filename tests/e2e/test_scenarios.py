@@ -7,8 +7,8 @@ import pytest
 
 from mediafm_assets.jobs import ingest, landing_config, refresh, steps_config, train_encoder, training_config
 from mediafm_core.catalogue import KINDS, Part
-from mediafm_core.execution import explained_plan, read_state
 from mediafm_core.identity import title_id
+from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from tests import homes
 from tests.e2e.scenario import (

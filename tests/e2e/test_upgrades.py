@@ -10,12 +10,12 @@ import torch
 
 from mediafm_assets.jobs import pairs_config, refresh, upgrade
 from mediafm_core.catalogue import Part
-from mediafm_core.execution import read_state
 from mediafm_core.probes.declaring import set_labels
 from mediafm_core.probes.stage import LABEL_NAMES
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release.rollback import roll_back
 from mediafm_core.snapshots import open_snapshot
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, read_checked
 from mediafm_core.store.pointer import POINTER, read_pointer
 from tests import homes

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from mediafm_core.catalogue import AblationWish
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import read_state
 from mediafm_core.planning.desired import EncoderSteps, desired, encoder_steps
 from mediafm_core.planning.state import State
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from mediafm_core.errors import DeliveryError
-from mediafm_core.execution import read_state
 from mediafm_core.identity import name_id
 from mediafm_core.probes.labels import LabelSet
 from mediafm_core.probes.reading import read_labels
 from mediafm_core.probes.tasks import task_named
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
 

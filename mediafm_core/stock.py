@@ -1,0 +1,133 @@
+"""What a home asks for and what it has, read from its ledger: whole, or as far as some titles go."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import product
+
+from mediafm_core.catalogue import (
+    KINDS,
+    RETIRED,
+    AblationWish,
+    ArtifactKey,
+    EncoderSpec,
+    FrozenLabels,
+    Instrument,
+    Release,
+    Suite,
+    Title,
+    TrainingSet,
+    join_partition,
+)
+from mediafm_core.errors import HomeError
+from mediafm_core.identity import TitleId
+from mediafm_core.planning.desired import titles_of_new_heads
+from mediafm_core.planning.plan import Earlier, Plan, plan, standing_of, with_reasons
+from mediafm_core.planning.state import Scored, State, Step, scored_by
+from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import Ledger
+from mediafm_core.store.pointer import read_pointer
+
+
+def read_state(home: Home, titles: Collection[str] | None = None) -> State:
+    """The catalogue and what exists of it, as the ledger has them now.
+
+    Args:
+        home: the home.
+        titles: only these, and nothing is read of any other title, but of those that a head which is still to be fitted
+            will read. Such a state serves for the steps of these titles; no snapshot and no release follows from it.
+
+    Raises:
+        HomeError: the home has not been initialised with its instruments.
+    """
+    as_of = home.ledger.as_of()  # first: what is committed while we read may or may not be in the state
+    state = _asked(home)
+    if titles is None:
+        return _with_stock(home, replace(state, titles=_titles(home.ledger, None), as_of=as_of))
+    some = replace(state, titles=_titles(home.ledger, {*titles, *titles_of_new_heads(state)}))
+    return _with_stock(home, some, _places(some))
+
+
+def _asked(home: Home) -> State:
+    """All that is declared, but the titles."""
+    ledger = home.ledger
+    instruments = {name: Instrument.from_json(body) for name, body in ledger.declared("instrument").items()}
+    if not {"detector", "recogniser"} <= instruments.keys():
+        raise HomeError(
+            f"home {str(home.root)!r}",
+            found="no declared shot detector and speech recogniser",
+            expected="an initialised home",
+            next_step="Run `mediafm init`.",
+        )
+    declared, retired = ledger.declared("encoder"), ledger.declared(RETIRED)
+    live = ledger.declared_one("production", "encoder") or {}
+    return State(
+        detector=instruments["detector"],
+        recogniser=instruments["recogniser"],
+        suites=tuple(Suite.from_json(body) for body in ledger.declared("suite").values()),
+        encoders=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name not in retired),
+        retired=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name in retired),
+        labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
+        training={(t.encoder, t.task): t for t in map(TrainingSet.from_json, ledger.declared("training").values())},
+        ablations={n: AblationWish.from_json(body) for n, body in ledger.declared("ablation").items() if body},
+        production=live.get("name"),
+        release=Release.from_json(live["release"]) if live.get("release") else None,
+        floors={task: body["value"] for task, body in ledger.declared("floor").items() if body},
+    )
+
+
+def _titles(ledger: Ledger, names: Collection[str] | None) -> dict[TitleId, Title]:
+    return {TitleId(name): Title.from_json(body) for name, body in ledger.declared("title", names).items()}
+
+
+def _places(state: State) -> Mapping[str, list[str]]:
+    """Where the artifacts lie that have to do with the titles of a state: partitions by kind."""
+    values = {
+        "title": list(state.titles),
+        "suite": [suite.id for suite in state.suites],
+        "encoder": [encoder.name for encoder in state.encoders],
+        "task": list(state.labels),
+    }
+    found = {}
+    for kind in KINDS.values():
+        if kind.axes:
+            rows = product(*(values[axis] for axis in kind.axes))
+            found[kind.name] = [join_partition(**dict(zip(kind.axes, row, strict=True))) for row in rows]
+    return found
+
+
+def _with_stock(home: Home, state: State, places: Mapping[str, Collection[str]] | None = None) -> State:
+    """The state with what exists in these places, or everywhere."""
+    committed = home.ledger.committed_in_order(places)
+    pointer = read_pointer(home.objects)
+    return replace(
+        state,
+        committed=frozenset(committed),
+        standing=standing_of(committed),
+        parked=frozenset(key for key, failure in home.ledger.failures().items() if failure.parked),
+        scored=partial(_scored, home),
+        published=pointer.snapshot if pointer else None,
+    )
+
+
+def _scored(home: Home, partition: str) -> tuple[Scored, ...]:
+    rows = reversed(home.ledger.history("predictions", partition))
+    return tuple(scored_by(row.key, row.manifest.inputs) for row in rows)
+
+
+def explained_plan(home: Home, state: State) -> Plan:
+    """The plan for a state, with the reason of each step found in the ledger."""
+    return with_history(home, state, plan(state))
+
+
+def with_history(home: Home, state: State, found: Plan) -> Plan:
+    """The same plan, each step with its reason."""
+    return found._replace(steps=tuple(with_reasons(found.steps, earlier(home, state, found.steps))))
+
+
+def earlier(home: Home, state: State, steps: Iterable[Step]) -> Earlier:
+    """What the artifacts that stand in the partitions of these steps were made from."""
+    places = {(step.key.kind, step.key.partition) for step in steps}
+    standing = [ArtifactKey(*place, state.standing[place]) for place in places if place in state.standing]
+    rows = home.ledger.rows(standing).values()
+    return {(row.key.kind, row.key.partition): row.manifest.ingredients for row in rows}
