@@ -1,7 +1,7 @@
 """A step of training at base size on one thread: ours beside the peers by AdamW, and what an optimiser takes of it.
 
-For all alike: one piece of 512 shots, a fifth of them hidden, one cosine over the whole vector, nothing dropped out,
-weights and optimiser in float32. In bf16 the passes run under torch's autocast, as in the trainer.
+For all alike: one piece of 512 shots without padding, a fifth of them hidden, one cosine over the whole vector, nothing
+dropped out, weights and optimiser in float32. In bf16 the passes run under torch's autocast, as in the trainer.
 """
 
 from collections.abc import Callable
@@ -110,9 +110,9 @@ def _ours(optimiser: Optimiser) -> Learner:
     config = sized("base", DIMS, DIMS[2], dropout=0.0)
     encoder = MediaFM.new(config, torch.Generator().manual_seed(0)).train()
     moved = optimisers(encoder, torch.nn.Module(), TrainerConfig(optimiser=optimiser))
-    real, metadata = torch.ones(1, N_SHOTS, dtype=torch.bool), torch.ones(1, config.metadata_dims)
+    metadata = torch.ones(1, config.metadata_dims)
     fraction = (torch.arange(N_SHOTS)[None] + 0.5) / N_SHOTS
-    return Learner(lambda fused, masked: encoder(fused, real, fraction, metadata, masked).reconstruction, moved.step)
+    return Learner(lambda fused, masked: encoder(fused, None, fraction, metadata, masked).reconstruction, moved.step)
 
 
 def _theirs(peer: "Peer") -> Learner:

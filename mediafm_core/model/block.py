@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mediafm_core.model.config import ModelConfig
-from mediafm_core.model.positions import Turns, rotate
+from mediafm_core.model.positions import rotate
 
 
 class Block(nn.Module):
@@ -26,7 +26,7 @@ class Block(nn.Module):
         self.mlp_out = nn.Linear(inner, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, readable: Tensor | None, turns: Turns | None) -> Tensor:
+    def forward(self, x: Tensor, readable: Tensor | None, turns: Tensor | None) -> Tensor:
         """One step.
 
         Args:
@@ -40,7 +40,7 @@ class Block(nn.Module):
         x = x + self.dropout(self._attend(self.attention_norm(x), readable, turns))
         return x + self.dropout(self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x)))))
 
-    def _attend(self, x: Tensor, readable: Tensor | None, turns: Turns | None) -> Tensor:
+    def _attend(self, x: Tensor, readable: Tensor | None, turns: Tensor | None) -> Tensor:
         B, T, H = x.shape
         qk, v = self.qkv(x).view(B, T, 3 * self.heads, H // self.heads).split([2 * self.heads, self.heads], dim=2)
         q, k = (qk if turns is None else rotate(qk, turns)).chunk(2, dim=2)  # (B, T, N, D) each

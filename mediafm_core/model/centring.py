@@ -42,20 +42,23 @@ class Centring(nn.Module):
 
     def forward(self, fused: Tensor) -> Centred:
         """Centre shots of shape (..., F), float32. A block that equals its mean counts as absent: nothing is left."""
-        parts = zip(fused.split(self.modality_dims, -1), self.mean.split(self.modality_dims), strict=True)
-        moved, lengths = zip(*(_moved(block, mean) for block, mean in parts), strict=True)
-        length = torch.cat(lengths, dim=-1)  # (..., 3)
+        made = torch.empty_like(fused)  # each block is made in its place: memory is what this waits for
+        blocks = made.split(self.modality_dims, -1)
+        parts = zip(fused.split(self.modality_dims, -1), self.mean.split(self.modality_dims), blocks, strict=True)
+        length = torch.cat([_move(*part) for part in parts], dim=-1)  # (..., 3)
         present = length > _SMALLEST_LENGTH
         whole = length * present.sum(-1, keepdim=True).sqrt()  # (..., 3)
         scales = torch.where(present, 1 / whole, 0.0).split(1, dim=-1)
-        return Centred(torch.cat([block * scale for block, scale in zip(moved, scales, strict=True)], -1), present)
+        for block, scale in zip(blocks, scales, strict=True):
+            block.mul_(scale)
+        return Centred(made, present)
 
 
-def _moved(block: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-    """The block at unit length, minus its mean; and (..., 1) how long that is, 0 where the block is absent."""
+def _move(block: Tensor, mean: Tensor, moved: Tensor) -> Tensor:
+    """Write the block at unit length, minus its mean; (..., 1) how long that is, 0 where the block is absent."""
     own = block.norm(dim=-1, keepdim=True)
-    moved = block / own.clamp(min=_SMALLEST_DIVISOR) - mean
-    return moved, moved.norm(dim=-1, keepdim=True) * (own > 0)
+    torch.div(block, own.clamp(min=_SMALLEST_DIVISOR), out=moved).sub_(mean)
+    return moved.norm(dim=-1, keepdim=True) * (own > 0)
 
 
 def corpus_means(titles: Iterable[NDArray[np.float32]], modality_dims: Sequence[int]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from mediafm_core.errors import ArtifactError, DimensionError
 from mediafm_core.model.config import ModelConfig
 from mediafm_core.model.container import pack, unpack
 from mediafm_core.model.encoder import MediaFM
+from mediafm_core.model.positions import rows_as_stored, rows_as_used
 
 FORMAT = 1
 
@@ -28,7 +29,8 @@ def save(encoder: MediaFM, manifest: Mapping[str, Any]) -> bytes:
         manifest: JSON values that name it: encoder, suite, seed, corpus. Provenance, not read back into the model.
     """
     said = {"format": FORMAT, "model": encoder.config.to_json(), "manifest": dict(manifest)}
-    return pack({name: tensor.cpu() for name, tensor in encoder.state_dict().items()}, said)
+    stored = rows_as_stored(encoder.state_dict(), encoder.config)
+    return pack({name: tensor.cpu() for name, tensor in stored.items()}, said)
 
 
 def load(data: bytes) -> Loaded:
@@ -42,7 +44,7 @@ def load(data: bytes) -> Loaded:
     with torch.device("meta"):
         encoder = MediaFM(ModelConfig.from_json(said["model"]))
     _check(tensors, encoder.state_dict())
-    encoder.load_state_dict(tensors, assign=True)
+    encoder.load_state_dict(rows_as_used(tensors, encoder.config), assign=True)
     return Loaded(encoder.eval(), said["manifest"])
 
 

@@ -13,7 +13,7 @@ from mediafm_core.model.block import Block
 from mediafm_core.model.centring import Centring
 from mediafm_core.model.config import Missing, ModelConfig, Positions, Readout
 from mediafm_core.model.fresh import initialise
-from mediafm_core.model.positions import N_FRACTION_FEATURES, Turns, fraction_features, rotary_turns
+from mediafm_core.model.positions import N_FRACTION_FEATURES, fraction_features, rotary_turns, rows_as_used
 from mediafm_core.model.stem import Stem
 
 
@@ -66,6 +66,7 @@ class MediaFM(nn.Module):
         with torch.no_grad():
             for name, parameter in encoder.named_parameters():
                 initialise(name, parameter, config, generator)
+        encoder.load_state_dict(rows_as_used(encoder.state_dict(), config))
         return encoder
 
     def forward(
@@ -129,7 +130,7 @@ class MediaFM(nn.Module):
             return shots + self.place[: shots.shape[1]]
         return shots + self.fraction_proj(fraction_features(fraction).to(self.cls.dtype))
 
-    def _turns(self, n_shots: int, like: Tensor) -> Turns | None:
+    def _turns(self, n_shots: int, like: Tensor) -> Tensor | None:
         if self.config.positions is Positions.LEARNED:
             return None
         return rotary_turns(n_shots, self.config.head_dims, like)

@@ -2,6 +2,7 @@
 
 work/training-FINGERPRINT.safetensors     the last saved state
 work/training-FINGERPRINT.curve.parquet   the curve up to that state, or a little further
+work/training-FINGERPRINT.gru.safetensors the last saved state of the GRU, which is trained after the encoder
 curves/ENCODER/                           the same curve for TensorBoard
 """
 
@@ -20,6 +21,7 @@ from mediafm_core.catalogue import ArtifactKey, EncoderSpec, join_partition
 from mediafm_core.execution import Bench
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.baselines.compare import Comparison, compare
+from mediafm_core.pretraining.baselines.gru_training import Watched
 from mediafm_core.pretraining.config import PretrainingConfig
 from mediafm_core.pretraining.corpus import Reader, Split, divide
 from mediafm_core.pretraining.curves import Curve, row_of
@@ -131,8 +133,9 @@ class Training:
     def compare(self, trained: Trained) -> Comparison:
         """The trained encoder beside the baselines, on the titles held out."""
         reader = Reader(self.corpus, self.config.model)
-        told = self._tell_of_baselines
-        return compare(trained.encoder, reader, self.split, self.config, self.spec.seed, told)
+        resume = self._gru.read_bytes() if self._gru.exists() else None
+        watched = Watched(self._tell_of_baselines, resume, lambda state: self._swap(self._gru, state))
+        return compare(trained.encoder, reader, self.split, self.config, self.spec.seed, watched)
 
     def _tell_of_baselines(self, done: int, steps: int) -> None:
         self.bench.reporter.advance(1.0, f"baselines: GRU, step {done}/{steps}")
@@ -147,8 +150,11 @@ class Training:
 
     def keep(self, state: bytes, curve: Curve) -> None:
         """Save a state; the curve goes first, so that it never ends before the state."""
-        for path, data in ((self._curve, curve.to_bytes()), (self._state, state)):
-            self.bench.home.objects.swap(str(path.relative_to(self.bench.home.root)), data)
+        self._swap(self._curve, curve.to_bytes())
+        self._swap(self._state, state)
+
+    def _swap(self, path: Path, data: bytes) -> None:
+        self.bench.home.objects.swap(str(path.relative_to(self.bench.home.root)), data)
 
     @property
     def _state(self) -> Path:
@@ -157,6 +163,10 @@ class Training:
     @property
     def _curve(self) -> Path:
         return self._state.with_suffix(".curve.parquet")
+
+    @property
+    def _gru(self) -> Path:
+        return self._state.with_suffix(".gru.safetensors")
 
 
 class _Record:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
 from mediafm_core.pretraining.optimisers import Optimisers
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class TrainState:
             for key, tensor in module.state_dict().items()
         }
         for name, optimiser in self.optimisers.named():
-            tensors |= _flat(name, optimiser)
+            tensors |= flat(name, optimiser)
         losses = torch.tensor(self.train_losses, dtype=torch.float64)
         return tensors | {"generator": self.generator.get_state(), "train_losses": losses}
 
@@ -71,23 +71,24 @@ class TrainState:
             ArtifactError: the bytes are damaged.
             TrainingError: they are of another training, or of another version of MediaFM.
         """
-        tensors, manifest = _contents(data)
+        tensors, manifest = read_state(data, "training state", FORMAT)
         if manifest["identity"] != self.identity:
-            _refuse(manifest["identity"], self.identity)
+            refuse(manifest["identity"], self.identity)
         for name, module in self._modules().items():
-            module.load_state_dict(_under(name, tensors))
+            module.load_state_dict(under(name, tensors))
         for name, optimiser in self.optimisers.named():
             groups = optimiser.state_dict()["param_groups"]
-            optimiser.load_state_dict({"state": _nested(_under(name, tensors)), "param_groups": groups})
+            optimiser.load_state_dict({"state": nested(under(name, tensors)), "param_groups": groups})
         self.generator.set_state(tensors["generator"])
         self.train_losses = tensors["train_losses"].tolist()
         self.step, self.pending = manifest["step"], manifest["pending"]
         self.held_out_losses = [(step, loss) for step, loss in manifest["held_out_losses"]]
 
 
-def _contents(data: bytes) -> Contents:
+def read_state(data: bytes, what: str, format_version: int) -> Contents:
+    """As `unpack`, but the advice is that of a work file."""
     try:
-        return unpack(data, "training state", FORMAT)
+        return unpack(data, what, format_version)
     except ArtifactError as error:
         raise ArtifactError(
             error.culprit,
@@ -97,12 +98,14 @@ def _contents(data: bytes) -> Contents:
         ) from error
 
 
-def _flat(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def flat(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimiser's tensors, by `name.parameter.key`."""
     state = optimiser.state_dict()["state"]
     return {f"{name}.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
 
 
-def _nested(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def nested(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """What `flat` made, without its prefix, as the optimiser takes it."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         index, key = name.split(".")
@@ -110,11 +113,17 @@ def _nested(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     return state
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose name begins with `prefix.`, without it."""
     return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def _refuse(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def refuse(found: dict[str, Any], expected: dict[str, Any]) -> NoReturn:
+    """Say in what two trainings differ.
+
+    Raises:
+        TrainingError: always.
+    """
     differing = [name for name in expected if found.get(name) != expected[name]]
     raise TrainingError(
         "training state",

@@ -103,7 +103,10 @@ def stitch(
             next_step="Pass the windows in the order in which they were read.",
         )
     owner = owners(spans)
-    joined = np.stack([shots[k][shot - spans[k].start] for shot, k in enumerate(owner)])  # (S, H)
+    joined = np.empty((len(owner), shots[0].shape[1]), shots[0].dtype)  # (S, H)
+    for k, span in enumerate(spans):
+        mine = np.flatnonzero(owner == k)
+        joined[mine] = shots[k][mine - span.start]
     weight = np.bincount(owner, minlength=len(spans)) / len(owner)  # (K,)
     title = np.tensordot(weight, np.stack(cls).astype(np.float64), axes=1)  # (H,)
     return Stitched(joined, title.astype(np.float32))

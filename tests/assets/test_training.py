@@ -94,6 +94,25 @@ def test_a_killed_training_goes_on_to_the_same_encoder_and_the_same_curve(ingest
     assert shape(train(whole).facts) == shape(done.facts)
 
 
+class Hearing(LogReporter):
+    """A reporter that keeps what it is told of the baselines."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def advance(self, fraction: float, note: str = "") -> None:
+        self.heard += [note] if "GRU" in note else []
+
+
+def test_a_gru_that_was_killed_goes_on_from_its_last_saved_state(ingested_home):
+    declare_tiny_encoder(ingested_home, "v1", checkpoint_every=2, gru_steps=5)
+    assert "killed" in train(ingested_home, Killing(after=6 + 3)).error  # in the GRU's fourth step
+    hearing = Hearing()
+    assert train(ingested_home, hearing).status is Status.MADE
+    assert [note.rpartition(" ")[2] for note in hearing.heard] == ["5/5"]
+    assert not list(ingested_home.work.glob("training-*"))
+
+
 def copied(home: Home, tmp_path: Path) -> Path:
     return shutil.copytree(home.root, tmp_path / "copy")
 

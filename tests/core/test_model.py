@@ -206,6 +206,21 @@ def test_a_checkpoint_is_the_encoder_with_its_means_and_manifest() -> None:
     assert torch.equal(loaded(*batch).shots, made(*batch).shots)
 
 
+@pytest.mark.parametrize("positions", list(Positions))
+def test_a_checkpoint_has_the_channels_that_turn_together_in_halves(positions: Positions) -> None:
+    made = encoder(positions)
+    stored = load_tensors(checkpoint.save(made, {}))["blocks.0.qkv.weight"]
+    used = made.blocks[0].get_parameter("qkv.weight")
+    H, D = made.config.hidden, made.config.head_dims
+    if positions is Positions.LEARNED:
+        assert torch.equal(stored, used)
+        return
+    for first in range(0, 2 * H, D):  # each head of queries and of keys
+        assert torch.equal(stored[first : first + D // 2], used[first : first + D : 2])
+        assert torch.equal(stored[first + D // 2 : first + D], used[first + 1 : first + D : 2])
+    assert torch.equal(stored[2 * H :], used[2 * H :])
+
+
 def test_the_same_encoder_gives_the_same_bytes() -> None:
     assert checkpoint.save(encoder(), {"b": 1, "a": 2}) == checkpoint.save(encoder(), {"a": 2, "b": 1})
 

@@ -99,6 +99,22 @@ def test_every_question_has_a_dropout_of_its_own_whatever_comes_after_it() -> No
     assert dropout_seeds(7, 50)[:3] == dropout_seeds(7, 3) != dropout_seeds(8, 3)
 
 
+def test_each_question_of_a_step_draws_its_own_dropout() -> None:
+    a_title = titles().read(0)
+    made = config(model={"dropout": 0.5}, shots_per_step=4 * len(a_title.fused), max_padded_shots=1)
+    same = InMemory([a_title] * 4)  # so that one step has the same piece four times, each in a question of its own
+    drawn: list[bytes] = []
+
+    def note(module: torch.nn.Module, _given: object, kept: torch.Tensor) -> None:
+        if isinstance(module, torch.nn.Dropout):
+            drawn.append((kept == 0).numpy().tobytes())
+
+    with torch.nn.modules.module.register_module_forward_hook(note):
+        train(same, replace(made, trainer=replace(made.trainer, steps=1)), seed=0)
+    assert len(drawn) == 4 * 2 * made.model.layers
+    assert len(set(drawn)) == len(drawn)
+
+
 def test_held_out_losses_exist_only_where_a_title_is_held_out() -> None:
     assert _held_out(titles(), 0.0) is None
     assert _held_out(InMemory([titles().read(0)]), 0.4) is None

@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from mediafm_core.errors import ArtifactError, TrainingError
 from mediafm_core.model.centring import Centring
 from mediafm_core.model.config import ModelConfig
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.baselines import gru as gru_file
 from mediafm_core.pretraining.baselines.compare import best_width, compare, measure
-from mediafm_core.pretraining.baselines.gru import Gru, train_gru
+from mediafm_core.pretraining.baselines.gru import Gru
+from mediafm_core.pretraining.baselines.gru_training import Watched, train_gru
 from mediafm_core.pretraining.baselines.guesses import FIXED, Guesser, gaussian, nearest
 from mediafm_core.pretraining.baselines.stand_in import StandIn
 from mediafm_core.pretraining.baselines.verdict import MARGIN, MIN_TITLES, Learnt, TitleLosses, interval, judge
@@ -199,7 +201,7 @@ def test_the_gru_learns_and_is_the_same_each_time() -> None:
     centring = Centring(DIMS)
 
     def trained() -> Gru:
-        return train_gru(reader(smooth=True), [0, 2, 4], centring, given, 0, lambda *at: told.append(at))
+        return train_gru(reader(smooth=True), [0, 2, 4], centring, given, 0, Watched(lambda *at: told.append(at)))
 
     first, second = trained(), trained()
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
@@ -210,10 +212,27 @@ def test_the_gru_learns_and_is_the_same_each_time() -> None:
     assert found["trained"].overall < found["fresh"].overall - 0.2
 
 
+def test_a_killed_training_of_the_gru_goes_on_bit_for_bit() -> None:
+    given, centring = config(gru_steps=9, checkpoint_every=4), Centring(DIMS)
+    states: list[bytes] = []
+    straight = train_gru(reader(), [0, 2], centring, given, 0, Watched(save=states.append))
+    assert len(states) == 3
+    told: list[int] = []
+    for state in states:
+        following = Watched(lambda done, _: told.append(done), resume=state)
+        again = train_gru(reader(), [0, 2], centring, given, 0, following)
+        assert all(torch.equal(a, b) for a, b in zip(straight.parameters(), again.parameters(), strict=True))
+    assert told == [5, 6, 7, 8, 9, 9]
+    with pytest.raises(TrainingError, match="another seed"):
+        train_gru(reader(), [0, 2], centring, given, 1, Watched(resume=states[0]))
+    with pytest.raises(ArtifactError, match="GRU"):
+        train_gru(reader(), [0, 2], centring, given, 0, Watched(resume=states[0][:-1]))
+
+
 def test_the_gru_is_trained_on_the_encoders_objective_whatever_heads_that_has() -> None:
     given = config(gru_steps=2)
     objective = ObjectiveConfig(horizon_weight=1.0, metadata_weight=1.0, modality_share=0.2, contrast_weight=1.0)
-    train_gru(reader(), [0, 2], Centring(DIMS), replace(given, objective=objective), 0, lambda *_: None)
+    train_gru(reader(), [0, 2], Centring(DIMS), replace(given, objective=objective), 0)
 
 
 # The table and its verdict

@@ -80,6 +80,13 @@ def test_padding_is_zero_and_marked() -> None:
     assert batch.fraction[~batch.real].eq(0).all()
 
 
+def test_there_is_a_padding_mask_where_there_is_padding_alone() -> None:
+    short, long = (piece(torch.ones(n, 2), torch.ones(3), Window(0, n)) for n in (1, 3))
+    assert collate([long, long]).padding_mask is None
+    padded = collate([short, long])
+    assert padded.padding_mask is padded.real
+
+
 @pytest.mark.parametrize("pad_to", [2, 0])
 def test_a_piece_longer_than_the_padding_is_a_typed_error(pad_to: int) -> None:
     with pytest.raises(DimensionError, match="a batch of titles"):

@@ -12,7 +12,7 @@ import torch
 
 from mediafm_core.model.centring import Centring
 from mediafm_core.model.encoder import MediaFM
-from mediafm_core.pretraining.baselines.gru import Told, train_gru
+from mediafm_core.pretraining.baselines.gru_training import Watched, train_gru
 from mediafm_core.pretraining.baselines.guesses import FIXED, WIDTHS, Guesser, gaussian
 from mediafm_core.pretraining.baselines.verdict import TitleLosses, Verdict, judge, unjudged
 from mediafm_core.pretraining.config import PretrainingConfig
@@ -46,7 +46,7 @@ def compare(
     split: Split,
     config: PretrainingConfig,
     seed: int,
-    told: Told = lambda _done, _steps: None,
+    watched: Watched = Watched(),  # noqa: B008 - a constant
 ) -> Comparison:
     """Measure an encoder and the baselines on the held-out titles.
 
@@ -56,15 +56,16 @@ def compare(
         split: of its training.
         config: of its training.
         seed: of its training; the masks are those of its held-out loss.
-        told: how far the training of the GRU is.
+        watched: who follows and keeps the training of the GRU.
 
     Raises:
         DimensionError: a title does not fit the model.
-        TrainingError: the GRU's loss is no longer a number.
+        TrainingError: the GRU's loss is no longer a number, or its state is of another training.
+        ArtifactError: its state is damaged, or of another version.
     """
     if not split.held_out:
         return Comparison([], unjudged())
-    asked = _baselines(encoder.centring, reader, split, config, seed, told)
+    asked = _baselines(encoder.centring, reader, split, config, seed, watched)
     with torch.no_grad():
         found = measure({**asked, "encoder": encoder}, reader, split.held_out, config, seed)
     rows = [Row(name, found[name].overall, _n_fitted(each)) for name, each in {**asked, "encoder": encoder}.items()]
@@ -100,14 +101,14 @@ def measure(
 
 
 def _baselines(
-    centring: Centring, reader: Reader, split: Split, config: PretrainingConfig, seed: int, told: Told
+    centring: Centring, reader: Reader, split: Split, config: PretrainingConfig, seed: int, watched: Watched
 ) -> dict[str, MediaFM]:
     with torch.no_grad():
         found = {name: Guesser(centring, guess).as_encoder() for name, guess in FIXED.items()}
         width = best_width(centring, reader, split.train, config, seed)
         found[f"Gaussian, {width:g} shots"] = Guesser(centring, gaussian(width)).as_encoder()
     if config.trainer.gru_steps > 0:
-        found["GRU"] = train_gru(reader, split.train, centring, config, seed, told).as_encoder()
+        found["GRU"] = train_gru(reader, split.train, centring, config, seed, watched).as_encoder()
     return found
 
 

@@ -5,6 +5,7 @@ Shape letters: B pieces, S shots, F fused, M metadata, H hidden.
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from mediafm_core.model.centring import Centred, Centring
@@ -36,12 +37,14 @@ class StandIn(nn.Module):
     def encode(
         self,
         fused: Tensor,
-        real: Tensor,
+        real: Tensor | None,
         fraction: Tensor,  # noqa: ARG002
         metadata: Tensor,  # noqa: ARG002
         masked: Tensor | None = None,
     ) -> Encoded:
         """As `MediaFM.encode`; a piece as a whole has no state."""
+        if real is None:
+            real = fused.new_ones(fused.shape[:2], dtype=torch.bool)
         centred = self.centring(fused.masked_fill(~real[..., None], 0.0))
         readable = real if masked is None else real & ~masked
         return Encoded(self.states(centred, real, readable), fused.new_zeros(len(fused), 0))

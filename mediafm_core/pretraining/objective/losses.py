@@ -54,7 +54,8 @@ def losses(
         config: which losses there are, and their weights.
     """
     objective = config.objective
-    encoded = encoder.encode(*question.batch, masked=question.masked)
+    batch = question.batch
+    encoded = encoder.encode(batch.fused, batch.padding_mask, batch.fraction, batch.metadata, question.masked)
     answers = _answer(encoder, encoded, question, objective)
     parts = _shot_parts(answers, question, counts, config)
     if objective.contrast_weight > 0:
