@@ -11,6 +11,7 @@ from mediafm_assets.metadata import table_metadata
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.planning.desired import desired
+from mediafm_core.release.candidates import Standing, candidates
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
@@ -134,10 +135,21 @@ def what_is_live_passed_its_gate(home: HomeResource) -> dg.AssetCheckResult:
     return _result([row for row in rows if row["verdict"] != "passes"], len(rows))
 
 
+@dg.asset_check(asset="release", description="The gate refuses no candidate as it stands; each is listed.")
+def no_candidate_is_refused(home: HomeResource) -> dg.AssetCheckResult:
+    """A warning: production is as it was. The reason names the tasks that block."""
+    found = candidates(home.open())
+    said = [{"encoder": each.encoder, "standing": each.standing.value, "reason": each.reason} for each in found]
+    refused = [row for each, row in zip(found, said, strict=True) if each.standing is Standing.REFUSED]
+    result = _result(refused, len(found), severity=dg.AssetCheckSeverity.WARN)
+    return result._replace(metadata={**result.metadata, "candidates": table_metadata(said)})
+
+
 all_checks = [
     encoders_have_learnt,
     context_is_worth_something,
     what_is_live_passed_its_gate,
+    no_candidate_is_refused,
     nothing_is_parked,
     shots_tile_their_title,
     fused_embeddings_are_unit_length,

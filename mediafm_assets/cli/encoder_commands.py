@@ -48,6 +48,10 @@ def train(
         int, typer.Option(help="Of the weights, the masks, the order of the data and what is held out.")
     ] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Processes of this machine that train together.")] = 1,
+    suite: Annotated[
+        str | None,
+        typer.Option(help="The suite's id; by default the one that most titles are fused by.", show_default=False),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Train an encoder on everything that is fused now. `mediafm apply` then embeds the catalogue with it.
@@ -59,14 +63,22 @@ def train(
     Example: mediafm encoder train v2 --preset mediafm --seed 1 --processes 2
     """
     opened = open_home(home)
-    if not train_encoder(opened, name, preset, seed, size, processes):
+    if not train_encoder(opened, name, preset, seed, size, processes, suite):
         raise typer.Exit(1)
     facts = _trained(opened, name)
     console.print(f"learnt: {facts.get('learnt')} ({facts.get('why')})", markup=False)
     console.print("next  mediafm apply")
 
 
-def train_encoder(home: Home, name: str, preset: str, seed: int, size: str = "tiny", processes: int = 1) -> bool:
+def train_encoder(
+    home: Home,
+    name: str,
+    preset: str,
+    seed: int,
+    size: str = "tiny",
+    processes: int = 1,
+    suite: str | None = None,
+) -> bool:
     """Declare an encoder and train it as a run of the job `train_encoder`; whether it was trained.
 
     Raises:
@@ -78,9 +90,9 @@ def train_encoder(home: Home, name: str, preset: str, seed: int, size: str = "ti
     from mediafm_core.pretraining.declaring import declare_encoder, is_cut_off
     from mediafm_core.probes.declaring import freeze_delivered
 
-    if not is_cut_off(home, name, preset=preset, seed=seed, size=size):
+    if not is_cut_off(home, name, preset=preset, seed=seed, size=size, of_suite=suite):
         freeze_delivered(home)
-        declare_encoder(home, name, preset=preset, seed=seed, size=size)
+        declare_encoder(home, name, preset=preset, seed=seed, size=size, of_suite=suite)
     outcomes = run_job(home, job, training_config(name, processes), 2, console)
     return bool(outcomes) and all(outcome.status in (Status.MADE, Status.KEPT) for outcome in outcomes)
 

@@ -13,12 +13,22 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
 
-def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str = "tiny") -> EncoderSpec:
+def declare_encoder(
+    home: Home, name: str, *, preset: str, seed: int, size: str = "tiny", of_suite: str | None = None
+) -> EncoderSpec:
     """Declare an encoder over every title that is fused now; the first one of a home is what readers see.
+
+    Args:
+        home: an open home.
+        name: a new one.
+        preset: of the model, the objective and the trainer.
+        seed: of the weights, the masks and the data.
+        size: of the model.
+        of_suite: its id; by default the one that most titles are fused by, the oldest of equals.
 
     Raises:
         IdentityError: the name cannot be one.
-        PlanError: the name is taken.
+        PlanError: the name is taken, or there is no such suite.
         TrainingError: there is no such preset, or no title is fused yet.
         DimensionError: there is no such size.
     """
@@ -30,8 +40,16 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str 
             expected="a new name: an encoder never changes",
             next_step="Choose another name; `mediafm encoder list` shows those that exist.",
         )
-    corpora = {suite.id: fused_now(state, suite) for suite in state.suites}
-    suite = max(state.suites, key=lambda suite: len(corpora[suite.id]))  # the one that the catalogue is embedded by
+    suites = [suite for suite in state.suites if of_suite in (None, suite.id)]
+    if not suites:
+        raise PlanError(
+            f"suite {of_suite!r}",
+            found="no such suite",
+            expected=f"one of {', '.join(suite.id for suite in state.suites)}",
+            next_step="Check the name.",
+        )
+    corpora = {suite.id: fused_now(state, suite) for suite in suites}
+    suite = max(suites, key=lambda suite: len(corpora[suite.id]))  # the one that the catalogue is embedded by
     if not corpora[suite.id]:
         raise TrainingError(
             "pre-training corpus",
@@ -52,7 +70,9 @@ def declare_encoder(home: Home, name: str, *, preset: str, seed: int, size: str 
     return spec
 
 
-def is_cut_off(home: Home, name: str, *, preset: str, seed: int, size: str = "tiny") -> bool:
+def is_cut_off(
+    home: Home, name: str, *, preset: str, seed: int, size: str = "tiny", of_suite: str | None = None
+) -> bool:
     """Whether just this encoder was declared before and is not trained yet, so that its training can go on.
 
     Raises:
@@ -61,7 +81,11 @@ def is_cut_off(home: Home, name: str, *, preset: str, seed: int, size: str = "ti
     """
     state = read_state(home)
     spec = next((encoder for encoder in state.encoders if encoder.name == name), None)
-    if spec is None or desired(state).encoders[name].trained.key in state.committed:
+    if (
+        spec is None
+        or of_suite not in (None, spec.suite)
+        or desired(state).encoders[name].trained.key in state.committed
+    ):
         return False
     suite = next(suite for suite in state.suites if suite.id == spec.suite)
     return spec.seed == seed and spec.config == _config_for(suite, preset, size)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import asdict
 
 import dagster as dg
 import pytest
@@ -12,6 +13,9 @@ from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Rejection
+from tests.candidates import Candidates
+from tests.catalogue import LONG, SILENT, V2, labels
+from tests.fakes import make_home
 from tests.homes import resources
 
 read, spans = checks.vectors_of, checks.spans_of
@@ -32,6 +36,8 @@ def n_faults(result: dg.AssetCheckResult) -> int:
 NEED_TASKS = (checks.context_is_worth_something, checks.what_is_live_passed_its_gate)
 """They look at reports and releases, which a home without tasks has none of."""
 
+OF_ENCODERS = (checks.encoders_have_learnt, checks.no_candidate_is_refused)
+
 
 @pytest.mark.parametrize(
     "check",
@@ -41,7 +47,7 @@ NEED_TASKS = (checks.context_is_worth_something, checks.what_is_live_passed_its_
 def test_a_check_passes_on_a_good_home_and_says_how_much_it_looked_at(home, check):
     result = result_of(check, home)
     assert result.passed
-    assert result.metadata["n_checked"].value == (1 if check is checks.encoders_have_learnt else 2)  # v1; alpha, beta
+    assert result.metadata["n_checked"].value == (1 if check in OF_ENCODERS else 2)  # v1; alpha, beta
 
 
 @pytest.mark.parametrize("check", checks.all_checks, ids=lambda check: next(iter(check.check_keys)).name)
@@ -118,3 +124,24 @@ def test_vectors_that_are_too_long_are_a_fault(home, monkeypatch):
 def test_vectors_that_are_no_numbers_are_a_fault(home, monkeypatch):
     monkeypatch.setattr(checks, "vectors_of", lambda table: float("nan") * read(table))
     assert not result_of(checks.fused_embeddings_are_unit_length, home).passed
+
+
+def test_a_refused_candidate_is_a_fault_with_the_gates_reason(tmp_path):
+    candidates, titles = Candidates(), (SILENT, LONG)
+    home = make_home(tmp_path / "home", titles, production=None)
+    home.declare("labels", "tone", asdict(labels("tone", *titles)))
+    candidates.run(home)
+    candidates.go_live(home, "v1")
+    home.declare("encoder", "v2", asdict(V2))
+    candidates.worse = {("v2", "tone")}
+    candidates.run(home)
+    assert result_of(checks.no_candidate_is_refused, home).passed
+    candidates.go_live(home, "v2")
+    result = result_of(checks.no_candidate_is_refused, home)
+    assert not result.passed
+    assert result.severity is dg.AssetCheckSeverity.WARN
+    faults = result.metadata["faults"]
+    assert isinstance(faults, dg.TableMetadataValue)
+    ((row,),) = (faults.records,)
+    assert row.data["encoder"] == "v2"
+    assert "task tone blocks: worse than production" in str(row.data["reason"])

@@ -3,9 +3,7 @@
 import json
 import re
 import sys
-from contextlib import redirect_stderr
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -27,43 +25,12 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest
 from mediafm_core.store.pointer import POINTER
+from tests.commands import exits_with, refused, stated, told
 from tests.e2e.scenario import planned_now
 from tests.narrative_homes import write_titles
 
 FIRST = "narrative-w5-000001"
 FEATURES = {"contextual", "fused"}
-
-
-def told(home: Home, *arguments: object) -> str:
-    """What a command that succeeds writes."""
-    result = CliRunner().invoke(app, [*map(str, arguments), "--home", str(home.root)], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def refused(home: Home, *arguments: object) -> str:
-    """What the whole command says on standard error as it exits with 1."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["mediafm", *map(str, arguments), "--home", str(home.root)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    assert isinstance(exit_.value.code, str)  # Python writes it to standard error and exits with 1
-    return exit_.value.code
-
-
-def exits_with(home: Home, code: int, *arguments: object) -> str:
-    """What the whole command says on standard error as it exits with another code than 1."""
-    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
-        patch.setattr(sys, "argv", ["mediafm", *map(str, arguments), "--home", str(home.root)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-    assert exit_.value.code == code
-    return said.getvalue()
-
-
-def stated(home: Home) -> tuple[object, bytes]:
-    """All declarations, and the pointer."""
-    return home.ledger.declarations(), (home.root / POINTER).read_bytes()
 
 
 # labels

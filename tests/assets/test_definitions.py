@@ -110,7 +110,7 @@ def test_jobs_sensors_and_checks_are_all_there():
     assert {sensor.name for sensor in defs.sensors or ()} == {"new_titles", "reconcile"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())
     assert {schedule.name for schedule in defs.schedules or ()} == {"nightly"}
-    assert len(list(defs.asset_checks or ())) == 7
+    assert len(list(defs.asset_checks or ())) == 8
 
 
 def test_the_definitions_are_valid():

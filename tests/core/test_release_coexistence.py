@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mediafm_core.errors import PlanError
 from mediafm_core.execution import Status
+from mediafm_core.pretraining.declaring import declare_encoder, is_cut_off
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release.candidates import candidates
 from mediafm_core.release.retiring import retire
@@ -15,7 +17,7 @@ from mediafm_core.store.home import Home
 from tests import catalogue
 from tests.candidates import Candidates, live, seen
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SECOND_SUITE, SILENT, V2
-from tests.fakes import deliver, done, make_home, pairs, planned
+from tests.fakes import apply, deliver, done, make_home, pairs, planned
 
 TITLES = (SILENT, ONE_SHOT, LONG)
 V3 = catalogue.encoder("v3", seed=3)
@@ -108,6 +110,18 @@ def test_a_suite_is_replaced_side_by_side_until_the_switch_and_the_old_is_never_
     assert len(shown(home)) == len(TITLES) + 1
     assert old <= set(home.ledger.committed_in_order())
     assert planned(home).steps == ()
+
+
+def test_an_encoder_is_trained_on_the_suite_that_is_asked_for_else_on_that_of_most_titles(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", TITLES, suites=(catalogue.SUITE, SECOND_SUITE))
+    apply(home)
+    asked = declare_encoder(home, "asked", preset="demo", seed=0, of_suite=SECOND_SUITE.id)
+    assert (asked.suite, len(asked.corpus)) == (SECOND_SUITE.id, len(TITLES))
+    for suite, goes_on in ((None, True), (SECOND_SUITE.id, True), (catalogue.SUITE.id, False)):
+        assert is_cut_off(home, "asked", preset="demo", seed=0, of_suite=suite) == goes_on
+    assert declare_encoder(home, "plain", preset="demo", seed=0).suite == catalogue.SUITE.id
+    with pytest.raises(PlanError, match="suite 'none'"):
+        declare_encoder(home, "odd", preset="demo", seed=0, of_suite="none")
 
 
 def of_the_new(pair: tuple[str, str]) -> bool:

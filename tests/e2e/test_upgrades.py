@@ -168,6 +168,28 @@ def test_the_job_upgrade_takes_an_encoder_from_its_weights_into_production_in_on
     assert planned_now(live_home) == frozenset()
 
 
+def test_production_takes_in_a_title_while_a_candidate_is_half_built_and_the_graph_makes_it_for_both(
+    live_home, tmp_path
+):
+    before = seen(live_home)
+    declare_small_encoder(live_home, "v2", steps=3)
+    first = next(iter(read_state(live_home).titles))
+    half = [*sorted(trained("v2"), reverse=True), ("contextual_embeddings", f"v2|{first}")]
+    assert run(live_home, refresh, pairs_config(half), planned=frozenset(half)).agrees
+    assert seen(live_home) == before
+    deliver_title(live_home, tmp_path)
+    account = run_plan(live_home)
+    assert account.agrees, account
+    both = of_title(live_home, NEW_TITLE, "contextual_embeddings", "predictions")
+    assert {pair[1] for pair in both} == {f"v1|{NEW_TITLE}", f"v2|{NEW_TITLE}"}
+    assert both <= account.planned
+    assert not account.planned & frozenset(half)
+    shown = open_snapshot(str(live_home.root))
+    assert (shown.release, shown.table.num_rows) == ("v1-r1", N_TITLES + 1)
+    assert {row["contextual_path"].split("/")[2] for row in shown.table.to_pylist()} == {"v1"}
+    assert planned_now(live_home) == frozenset()
+
+
 def test_edited_labels_give_release_r2_of_the_same_encoder(live_home, tmp_path):
     edit_labels(live_home, tmp_path)
     run_plan(live_home)
