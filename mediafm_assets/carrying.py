@@ -12,7 +12,7 @@ import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
 from mediafm_assets.previews import preview
-from mediafm_assets.resources import REPORTER, HomeResource, user_of_process
+from mediafm_assets.resources import REPORTER, HomeResource, payer_from_environment, user_of_process
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video
@@ -37,8 +37,8 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "timed_text": Stage(make_timed_text),
         "video_embeddings": Stage(make_video),
         "audio_embeddings": Stage(make_audio),
-        "text_embeddings": Stage(make_text),
-        "metadata_embedding": Stage(make_metadata),
+        "text_embeddings": Stage(partial(make_text, payer=payer_from_environment)),
+        "metadata_embedding": Stage(partial(make_metadata, payer=payer_from_environment)),
         "fused_embeddings": Stage(make_fused),
         "pretraining_corpus": Stage(make_corpus),
         "mediafm_encoder": Stage(make_encoder, settle=forget_training),

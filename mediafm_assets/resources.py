@@ -9,10 +9,13 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import dagster as dg
 from pydantic import Field
 
+from mediafm_core.encoders.paying import Payer, Secret
+from mediafm_core.errors import RemoteError
 from mediafm_core.execution import LogReporter, Reporter
 from mediafm_core.store.home import Home
 
@@ -46,6 +49,40 @@ def place_among_processes() -> Place:
     return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
 
 
+KEY_VARIABLE = "OPENAI_API_KEY"
+BUDGET_VARIABLE = "MEDIAFM_BUDGET_USD"
+
+RUN: ContextVar[str | None] = ContextVar("run", default=None)
+"""The run that this process carries out."""
+
+
+def payer_from_environment() -> Payer:
+    """In whose name models behind an API are asked, and what a run may spend on them.
+
+    Raises:
+        RemoteError: the budget is no amount.
+    """
+    key, budget = os.environ.get(KEY_VARIABLE), os.environ.get(BUDGET_VARIABLE)
+    try:
+        budget_usd = float(budget) if budget else None
+        if budget_usd is not None and not 0 <= budget_usd < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise RemoteError(
+            BUDGET_VARIABLE,
+            found=repr(budget),
+            expected="an amount in US dollars, such as 5.00",
+            next_step="Mend the environment, or leave the variable out for no limit.",
+        ) from None
+    return Payer(run=RUN.get() or _process(), key=Secret(key) if key else None, budget_usd=budget_usd)
+
+
+@cache
+def _process() -> str:
+    """A name for work outside any run, which no other process has."""
+    return f"process-{uuid4().hex}"
+
+
 REPORTER: ContextVar[Reporter] = ContextVar("reporter", default=LogReporter())  # noqa: B039  (it has no state)
 """Who is told how steps go on. No field of the resource: Dagster makes a new resource of its fields for each run."""
 
@@ -71,9 +108,11 @@ class HomeResource(dg.ConfigurableResource):
         with arriving.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             arriving.rename(lock)  # only now, so that nobody ever sees it free while the run works
+            token = RUN.set(run_id)
             try:
                 yield
             finally:
+                RUN.reset(token)
                 lock.unlink(missing_ok=True)
 
     def abandoned(self) -> list[str]:

@@ -24,7 +24,7 @@ from mediafm_core.catalogue import (
     Title,
     split_partition,
 )
-from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
+from mediafm_core.errors import BudgetError, DeliveryError, MediaFMError, PlanError
 from mediafm_core.planning.desired import Desired, desired, encoder_steps, release
 from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.planning.state import State, Step
@@ -48,7 +48,7 @@ class Status(StrEnum):
     MADE = "made"
     KEPT = "kept"  # it existed
     FAILED = "failed"
-    BLOCKED = "blocked"  # an input does not exist, so it was not tried
+    BLOCKED = "blocked"  # an input does not exist, or the run's money is spent; not held against the step
 
 
 class Outcome(NamedTuple):
@@ -241,6 +241,8 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
         try:
             draft = stage.make(bench, step)
             outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
+        except BudgetError as error:  # nothing is wrong with the step: it waits for another run's money
+            return Outcome(step.key, Status.BLOCKED, error=str(error))
         except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
             return _failed(bench, step, error, time.perf_counter() - start)
     if stage.settle:

@@ -11,6 +11,7 @@ from mediafm_assets.cli import (
     narrative_commands,
     reading_commands,
     release_commands,
+    suite_commands,
     task_commands,
 )
 from mediafm_assets.cli.demo import demo
@@ -48,6 +49,7 @@ for command in (
     app.command()(command)
 for command in (ablation_commands.ablate, ablation_commands.outside):
     encoder_commands.app.command()(command)
+app.add_typer(suite_commands.suites, name="suites")
 app.add_typer(encoder_commands.app, name="encoder")
 app.add_typer(task_commands.labels, name="labels")
 app.add_typer(release_commands.release, name="release")

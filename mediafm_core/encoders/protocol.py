@@ -1,7 +1,7 @@
 """What a unimodal encoder is: arrays in, arrays out. It opens no file but its weights and knows no title."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,15 @@ class UnimodalEncoder(Protocol[Shot]):
             DimensionError: a shot's array has not the shape or dtype of its modality.
         """
         ...
+
+
+class Entry(NamedTuple):
+    """A unimodal encoder that can be loaded by its name: what an entry point of `mediafm.encoders` gives."""
+
+    spec: Callable[[], UnimodalSpec]
+    """Its record, as this version of its code and weights has it; the instrument bears the entry point's name."""
+    load: Callable[..., UnimodalEncoder[Any]]
+    """Called with `n_threads`."""
 
 
 def check_stills(stills: Stills, row: int, *, min_pixels: int) -> None:

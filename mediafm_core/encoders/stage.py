@@ -2,18 +2,24 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mediafm_core.catalogue import Modality, Part
 from mediafm_core.delivered import read_embeddings
+from mediafm_core.encoders import openai_text
+from mediafm_core.encoders.declaring import place_of
+from mediafm_core.encoders.paying import Payer
 from mediafm_core.encoders.suites import load
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
 from mediafm_core.media.working_set import audio_of, stills_of
 from mediafm_core.planning.state import Step
+from mediafm_core.store.paid import FILE, Purse
 from mediafm_core.store.vectors import spans_of, vector_column, vector_table
 
 
@@ -52,28 +58,63 @@ def make_audio(bench: Bench, step: Step) -> Draft:
 
 def _encoded(bench: Bench, step: Step, modality: Modality, read: Callable[[Span], Any]) -> Draft:
     spans = spans_of(bench.read_table(step, "shots"))
-    encoder = load(bench.suite(step).spec(modality), n_threads=n_threads())
+    spec = bench.suite(step).spec(modality)
+    encoder = load(spec, n_threads=n_threads(), place=place_of(bench.home, spec))
     vectors = encoder.encode(_Read(spans, read, bench.reporter.advance))
     return Draft(vector_table(spans, vectors), {"n_shots": len(spans), "dims": vectors.shape[1]})
 
 
-def make_text(bench: Bench, step: Step) -> Draft:
-    """One vector per shot from its timed text; zeros where nothing is said."""
+def make_text(bench: Bench, step: Step, payer: Callable[[], Payer | None] = lambda: None) -> Draft:
+    """One vector per shot from its timed text; zeros where nothing is said.
+
+    Args:
+        bench: what a maker works with.
+        step: of a title and a suite.
+        payer: who pays, asked for only where the suite's text encoder stands behind an API.
+    """
     table = bench.read_table(step, "timed_text")
     texts = table["text"].to_pylist()
-    vectors = load(bench.suite(step).text, n_threads=n_threads()).encode(texts)
+    vectors, paid = _read_texts(bench, step, texts, payer)
     facts = {"n_shots": len(texts), "n_with_text": sum(1 for text in texts if text), "dims": vectors.shape[1]}
-    return Draft(vector_table(spans_of(table), vectors), facts)
+    return Draft(vector_table(spans_of(table), vectors), {**facts, **paid})
 
 
-def make_metadata(bench: Bench, step: Step) -> Draft:
-    """One vector for what a title is about, made here or delivered."""
+class _ReadTexts(NamedTuple):
+    vectors: npt.NDArray[np.float32]
+    paid: dict[str, Any]  # facts
+
+
+def _read_texts(bench: Bench, step: Step, texts: list[str], payer: Callable[[], Payer | None]) -> _ReadTexts:
+    spec = bench.suite(step).text
+    place = place_of(bench.home, spec)
+    who = payer() if spec.instrument.name == openai_text.NAME else None
+    if who is None:
+        return _ReadTexts(load(spec, n_threads=n_threads(), place=place).encode(texts), {})
+    purse = Purse(
+        bench.home.root / FILE,
+        run=who.run,
+        step=f"{step.key.kind} {step.key.partition}",
+        usd_per_million=place.get("usd_per_million", 0.0),
+        budget_usd=who.budget_usd,
+    )
+    try:
+        vectors = load(spec, place=place, payer=who, purse=purse).encode(texts)
+        spent = purse.spent()
+    finally:
+        purse.close()
+    return _ReadTexts(
+        vectors, {"paid_requests": spent.n_requests, "paid_tokens": spent.n_tokens, "paid_usd": spent.usd}
+    )
+
+
+def make_metadata(bench: Bench, step: Step, payer: Callable[[], Payer | None] = lambda: None) -> Draft:
+    """One vector for what a title is about, made here or delivered; `payer` as in `make_text`."""
     if "embeddings" in step.ingredients:
         vector = read_embeddings(bench.delivered(step, Part.EMBEDDINGS)).metadata
         return Draft(pa.table({"vector": vector_column(vector[None])}), {"dims": len(vector), "source": "delivered"})
     described = bench.title(step).metadata.described
-    vectors = load(bench.suite(step).text, n_threads=n_threads()).encode([described])
-    return Draft(pa.table({"vector": vector_column(vectors)}), {"text": described, "dims": vectors.shape[1]})
+    vectors, paid = _read_texts(bench, step, [described], payer)
+    return Draft(pa.table({"vector": vector_column(vectors)}), {"text": described, "dims": vectors.shape[1], **paid})
 
 
 def n_threads() -> int:

@@ -1,24 +1,30 @@
 """Suites: which unimodal encoders belong together, and how one is loaded from its record."""
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from mediafm_core import weights
 from mediafm_core.catalogue import Suite, UnimodalSpec
-from mediafm_core.encoders import efficientnet_lite0, minilm_l6, whisper_tiny_en
-from mediafm_core.encoders.protocol import UnimodalEncoder
-from mediafm_core.errors import EncoderMismatchError, WeightsError
-
-
-class Entry(NamedTuple):
-    """A unimodal encoder that can be loaded."""
-
-    spec: Callable[[], UnimodalSpec]
-    """Its record, as this version of the code and its manifest of weights have it."""
-    load: Callable[..., UnimodalEncoder[Any]]
-    """Called with `n_threads`."""
-
+from mediafm_core.encoders import (
+    clip_vision,
+    efficientnet_lite0,
+    minilm_l6,
+    openai_text,
+    speech_tower,
+    whisper_tiny_en,
+)
+from mediafm_core.encoders.pacing import Limits, pace_of
+from mediafm_core.encoders.paying import Payer, Purse
+from mediafm_core.encoders.plugins import plugin
+from mediafm_core.encoders.protocol import Entry, UnimodalEncoder
+from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
+from mediafm_core.identity import canonical_json
+from mediafm_core.weights.folders import ModelFolder, check_folder, read_folder
 
 ENCODERS: Mapping[str, Entry] = MappingProxyType(
     {
@@ -27,7 +33,31 @@ ENCODERS: Mapping[str, Entry] = MappingProxyType(
         minilm_l6.NAME: Entry(minilm_l6.spec, minilm_l6.MiniLML6),
     }
 )
-"""Every unimodal encoder by its instrument's name."""
+"""Every unimodal encoder whose weights come with a package of ours, by its instrument's name."""
+
+
+class Tower(NamedTuple):
+    """A unimodal encoder of one code and many weights: the record says which."""
+
+    spec: Callable[[ModelFolder, UnimodalSpec], UnimodalSpec]
+    """What this version of the code makes of a folder, with the choices of a record."""
+    load: Callable[..., UnimodalEncoder[Any]]
+
+
+TOWERS: Mapping[str, Tower] = MappingProxyType(
+    {
+        clip_vision.NAME: Tower(
+            lambda folder, asked: clip_vision.spec(
+                folder, stills_per_shot=asked.instrument.settings["stills_per_shot"]
+            ),
+            clip_vision.ClipVision,
+        ),
+        speech_tower.NAME: Tower(lambda folder, _: speech_tower.spec(folder), speech_tower.SpeechTower),
+    }
+)
+"""Those whose weights are a folder that a home declares."""
+
+NOWHERE: Mapping[str, Any] = MappingProxyType({})
 
 
 def embedded_suite() -> Suite:
@@ -35,28 +65,84 @@ def embedded_suite() -> Suite:
     return Suite(alias="embedded", video=efficientnet_lite0.spec(), audio=whisper_tiny_en.spec(), text=minilm_l6.spec())
 
 
-def load(spec: UnimodalSpec, *, n_threads: int = 1) -> UnimodalEncoder[Any]:
-    """The encoder that a suite's record describes, loaded once per process and number of threads.
+def load(
+    spec: UnimodalSpec,
+    *,
+    n_threads: int = 1,
+    place: Mapping[str, Any] = NOWHERE,
+    payer: Payer | None = None,
+    purse: Purse | None = None,
+) -> UnimodalEncoder[Any]:
+    """The encoder that a suite's record describes; networks are loaded once per process and number of threads.
+
+    Args:
+        spec: the record.
+        n_threads: threads of its network.
+        place: what a home declares of where its model is; only for models that no package ships.
+        payer: in whose name an API is asked; only for a model behind one.
+        purse: what is known and may be spent; likewise.
 
     Raises:
-        WeightsError: the record names other weights than the installed ones, or these are missing or damaged.
+        WeightsError: the record names other weights than those at hand, or these are missing or damaged.
         EncoderMismatchError: no such encoder, or it works with other settings than the record's.
+        RemoteError: a model behind an API, and no purse or key.
     """
     name = spec.instrument.name
-    if name not in ENCODERS:
-        raise EncoderMismatchError(
-            f"unimodal encoder {name!r}",
-            found="no such encoder",
-            expected=f"one of {', '.join(ENCODERS)}",
-            next_step="Install what provides it, or use a suite that is at hand.",
-        )
-    _check_installed(spec, ENCODERS[name].spec())
+    if name in TOWERS:
+        return _tower(canonical_json(asdict(spec)), str(place.get("folder", "")), n_threads)
+    if name == openai_text.NAME:
+        return _remote(spec, place, payer, purse)
+    _check_installed(spec, entry_of(name).spec())
     return _loaded(name, n_threads)
+
+
+def entry_of(name: str) -> Entry:
+    """An encoder whose weights come with a package, built in or plugged in.
+
+    Raises:
+        EncoderMismatchError: there is none of that name.
+    """
+    return ENCODERS[name] if name in ENCODERS else plugin(name)
 
 
 @cache
 def _loaded(name: str, n_threads: int) -> UnimodalEncoder[Any]:
-    return ENCODERS[name].load(n_threads=n_threads)
+    return entry_of(name).load(n_threads=n_threads)
+
+
+@cache
+def _tower(record: str, folder: str, n_threads: int) -> UnimodalEncoder[Any]:
+    spec = UnimodalSpec.from_json(json.loads(record))
+    name = spec.instrument.name
+    if not folder:
+        raise WeightsError(
+            f"weights of {name!r}",
+            found="no folder that the home has declared",
+            expected="the folder of a model in the format of transformers",
+            next_step="Add the suite to this home: `mediafm suites add`.",
+        )
+    found = read_folder(Path(folder), weights.cache_folder() / "verified")
+    check_folder(found, spec.instrument.weights_sha256, name)
+    tower = TOWERS[name]
+    _check_installed(spec, tower.spec(found, spec))
+    return tower.load(spec, found, n_threads=n_threads)
+
+
+def _remote(
+    spec: UnimodalSpec, place: Mapping[str, Any], payer: Payer | None, purse: Purse | None
+) -> UnimodalEncoder[Any]:
+    if payer is None or purse is None:
+        raise RemoteError(
+            f"model {spec.instrument.settings['model']!r}",
+            found="nobody who pays",
+            expected="a key and a purse",
+            next_step="Models behind an API run in the stages of a home.",
+        )
+    model = spec.instrument.settings["model"]
+    count = openai_text.count_by_tiktoken(model) if place.get("exact_tokens") else openai_text.bytes_of
+    pace = pace_of(payer.run, spec.instrument.settings["server"], Limits(**place.get("limits", {})))
+    _check_installed(spec, openai_text.spec(model=model, dims=spec.dims, base_url=spec.instrument.settings["server"]))
+    return openai_text.OpenAIText(spec, purse=purse, key=payer.key, pace=pace, count=count)
 
 
 def _check_installed(asked: UnimodalSpec, installed: UnimodalSpec) -> None:

@@ -1,0 +1,161 @@
+"""Suites: which encoders see, hear and read for a home, and having their models at hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table, records
+
+if TYPE_CHECKING:
+    from mediafm_core.encoders.declaring import Chosen
+    from mediafm_core.weights.hub import HubModel
+
+suites = typer.Typer(help="The unimodal encoders of a home.", no_args_is_help=True)
+
+_COLUMNS = ("suite", "dims", "modality", "encoder", "width", "model", "source")
+
+TowerOption = Annotated[
+    str | None, typer.Option(help="A model's folder, REPOSITORY@COMMIT, or an installed encoder's name.")
+]
+
+
+@suites.command("list")
+def list_suites(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List a home's suites, and where their models are.
+
+    Example: mediafm suites list
+    """
+    from mediafm_core.catalogue import Modality
+    from mediafm_core.encoders.declaring import place_of
+    from mediafm_core.stock import read_state
+
+    opened = open_home(home)
+    specs = [(suite, suite.spec(modality)) for suite in read_state(opened).suites for modality in Modality]
+    rows = [
+        (suite.id, suite.dims, s.modality.value, s.instrument.name, s.dims, *_shown(s, place_of(opened, s)))
+        for suite, s in specs
+    ]
+    if as_json:
+        print_json(records(_COLUMNS, rows))
+    else:
+        print_table("suites", _COLUMNS, rows)
+
+
+def _shown(spec: Any, place: Mapping[str, Any]) -> tuple[str, str]:
+    """What a model is called, and where it is from."""
+    settings = spec.instrument.settings
+    model = settings.get("model") or settings.get("architecture") or spec.instrument.weights_sha256[:12]
+    origin = f"{place['repository']}@{place['revision'][:12]} ({place['licence']})" if "repository" in place else ""
+    return str(model), origin or str(settings.get("server") or place.get("folder", ""))
+
+
+@suites.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="The suite: paper.")],
+    video: Annotated[str | None, typer.Option(help="Another tower for what is seen: REPOSITORY@COMMIT.")] = None,
+    audio: Annotated[str | None, typer.Option(help="Another tower for what is heard: REPOSITORY@COMMIT.")] = None,
+) -> None:
+    """Download a suite's models ahead, checked against their pinned hashes. Nothing is fetched while work runs.
+
+    Example: mediafm suites fetch paper
+    """
+    from mediafm_core import weights
+    from mediafm_core.weights.hub import fetch as fetch_model
+
+    for model in (_hub_model(name, "video", video), _hub_model(name, "audio", audio)):
+        console.print(f"fetching {model.repository} at {model.revision[:12]}, licence {model.licence}", markup=False)
+        console.print(f"  {fetch_model(model, weights.cache_folder())}", markup=False)
+    console.print(f"next  mediafm suites add {name}", markup=False)
+
+
+@suites.command()
+def add(
+    name: Annotated[str, typer.Argument(help="The suite's name; paper has defaults for what is left out.")],
+    video: TowerOption = None,
+    audio: TowerOption = None,
+    text: Annotated[str, typer.Option(help="openai, or an installed encoder's name.")] = "openai",
+    stills: Annotated[int, typer.Option(help="Stills of a shot that a tower looks at.", min=1)] = 8,
+    model: Annotated[str, typer.Option(help="Of the text API.")] = "text-embedding-3-large",
+    dims: Annotated[int, typer.Option(help="Width of the text API's vectors.", min=1)] = 768,
+    base_url: Annotated[str | None, typer.Option(help="A server that speaks OpenAI's API.")] = None,
+    usd_per_million: Annotated[float | None, typer.Option(help="Price of a million tokens.", min=0)] = None,
+    exact_tokens: Annotated[bool, typer.Option(help="Count tokens by tiktoken, not by bytes.")] = False,
+    requests_at_once: Annotated[int, typer.Option(help="Of the text API.", min=1)] = 1,
+    tokens_per_minute: Annotated[float, typer.Option(help="Of the text API.", min=1)] = 1_000_000,
+    home: HomeOption = None,
+) -> None:
+    """Declare a suite in a home: its titles are then embedded by it as well, at the next apply.
+
+    Example: mediafm suites add paper --video models/seqclip --audio models/wav2vec2-base
+    """
+    from mediafm_assets.cli.running import dagster_instance
+    from mediafm_assets.partitions import sync
+    from mediafm_core.catalogue import Modality
+    from mediafm_core.encoders.declaring import choose, choose_api, declare_suite
+    from mediafm_core.encoders.openai_answers import OPENAI
+
+    opened = open_home(home)
+    limits = {"requests_at_once": requests_at_once, "tokens_per_minute": tokens_per_minute}
+    if text == "openai":
+        price: dict[str, Any] = {"usd_per_million": usd_per_million, "exact_tokens": exact_tokens}
+        reader = choose_api(model=model, dims=dims, base_url=base_url or OPENAI, **price, **limits)
+    else:
+        reader = choose(Modality.TEXT, text)
+    suite = declare_suite(
+        opened,
+        name,
+        video=_tower(name, Modality.VIDEO, video, stills),
+        audio=_tower(name, Modality.AUDIO, audio, stills),
+        text=reader,
+    )
+    with dagster_instance(opened) as instance:
+        sync(instance, opened)
+    widths = " + ".join(str(suite.spec(modality).dims) for modality in Modality)
+    console.print(f"suite  {suite.id}, {widths} = {suite.dims} wide\nnext   mediafm plan", markup=False)
+
+
+def _tower(name: str, modality: Any, choice: str | None, stills: int) -> "Chosen":
+    from mediafm_core import weights
+    from mediafm_core.encoders.declaring import choose
+
+    if choice is None or ("@" in choice and not Path(choice).is_dir()):
+        choice = str(_hub_model(name, modality.value, choice).folder(weights.cache_folder()))
+        if not Path(choice).is_dir():
+            raise _not_fetched(name, choice)
+    return choose(modality, choice, stills_per_shot=stills)
+
+
+def _hub_model(suite: str, modality: str, choice: str | None) -> "HubModel":
+    """The model that stands for a modality: the pinned one of the paper's suite, or REPOSITORY@COMMIT."""
+    from mediafm_core.errors import WeightsError
+    from mediafm_core.weights.hub import HubModel, hub_models
+
+    if choice is not None:
+        repository, _, revision = choice.partition("@")
+        pinned = [m for m in hub_models().values() if (m.repository, m.revision) == (repository, revision)]
+        return (
+            pinned[0]
+            if pinned
+            else HubModel(name=repository, modality=modality, repository=repository, revision=revision)
+        )
+    if suite != "paper":
+        raise WeightsError(
+            f"suite {suite!r}",
+            found=f"no model for {modality}",
+            expected=f"--{modality}, or the suite 'paper', which has one",
+            next_step="Name a folder, REPOSITORY@COMMIT or an installed encoder.",
+        )
+    return next(model for model in hub_models().values() if model.modality == modality)
+
+
+def _not_fetched(name: str, folder: str) -> Exception:
+    from mediafm_core.errors import WeightsError
+
+    return WeightsError(
+        f"suite {name!r}",
+        found=f"no folder {folder}",
+        expected="a model that was fetched",
+        next_step=f"Run `mediafm suites fetch {name}` where there is a network, or name a folder.",
+    )

@@ -1,0 +1,58 @@
+"""Unimodal encoders of other packages, found by their entry points.
+
+A package names in its metadata, in the group `mediafm.encoders`, an `Entry` for each encoder:
+
+    [project.entry-points."mediafm.encoders"]
+    my-encoder = "my_package.encoder:ENTRY"
+
+Nothing of a package is imported before a suite asks for its encoder by name.
+"""
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from mediafm_core.encoders.protocol import Entry
+from mediafm_core.errors import EncoderMismatchError
+
+GROUP = "mediafm.encoders"
+
+
+def plugged_in() -> dict[str, EntryPoint]:
+    """The entry points of this environment by name.
+
+    Raises:
+        EncoderMismatchError: two packages provide an encoder of one name.
+    """
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if point.name in found and found[point.name].value != point.value:
+            raise _refused(point.name, f"{found[point.name].value} and {point.value}", "one encoder of a name")
+        found[point.name] = point
+    return found
+
+
+@cache
+def plugin(name: str) -> Entry:
+    """The encoder of that name, which another package provides; its code is imported.
+
+    Raises:
+        EncoderMismatchError: no package does, or what it gives is no `Entry` of that name.
+    """
+    points = plugged_in()
+    if name not in points:
+        raise _refused(name, "no such encoder", f"one that is built in, or of {', '.join(points) or 'a package'}")
+    entry = points[name].load()
+    if not isinstance(entry, Entry):
+        raise _refused(name, f"{points[name].value} is a {type(entry).__name__}", "an Entry")
+    if entry.spec().instrument.name != name:
+        raise _refused(name, f"an instrument named {entry.spec().instrument.name!r}", "the entry point's name")
+    return entry
+
+
+def _refused(name: str, found: str, expected: str) -> EncoderMismatchError:
+    return EncoderMismatchError(
+        f"unimodal encoder {name!r}",
+        found=found,
+        expected=expected,
+        next_step="Install the package that provides it, or use a suite that is at hand.",
+    )

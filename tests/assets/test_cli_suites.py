@@ -1,0 +1,206 @@
+"""The paper's suite from end to end: models on disk, a server of embeddings, a small film, fused embeddings."""
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mediafm_assets.cli.running import initialise, run_job
+from mediafm_assets.jobs import refresh, steps_config
+from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
+from mediafm_core.catalogue import Modality, Suite
+from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
+from mediafm_core.execution import Outcome, Status
+from mediafm_core.stock import explained_plan, read_state
+from mediafm_core.store.home import Home
+from mediafm_core.store.vectors import vectors_of
+from mediafm_core.weights.hub import hub_models
+from tests import model_folders
+from tests.commands import told
+from tests.embedding_server import EmbeddingServer, serve_embeddings
+from tests.homes import QUIET, deliver, ingest
+
+KEY = "sk-test-0123456789abcdef"
+WIDTHS = {Modality.VIDEO: 24, Modality.AUDIO: 32, Modality.TEXT: 16}
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddingServer]:
+    with serve_embeddings() as server:
+        yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    monkeypatch.delenv(BUDGET_VARIABLE, raising=False)
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    home = initialise(tmp_path / "home")
+    yield home
+    home.ledger.close()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    model_folders.clip(root / "clip")
+    model_folders.speech(root / "speech")
+    return root
+
+
+def add(home: Home, models: Path, server: EmbeddingServer) -> Suite:
+    towers = ("--video", models / "clip", "--audio", models / "speech")
+    api = ("--base-url", server.url, "--dims", 16, "--usd-per-million", 1)
+    told(home, "suites", "add", "paper", *towers, *api)
+    return next(suite for suite in read_state(home).suites if suite.alias == "paper")
+
+
+def apply_suite(home: Home, suite: Suite) -> list[Outcome]:
+    """Make what is missing of one suite, as one run of the graph."""
+    missing = explained_plan(home, read_state(home)).steps
+    steps = [step for step in missing if step.axes.get("suite") in (None, suite.id)]
+    return run_job(home, refresh, steps_config(steps), len(steps), QUIET) if steps else []
+
+
+def test_a_film_becomes_fused_embeddings_by_the_papers_suite(
+    home: Home, models: Path, server: EmbeddingServer, tmp_path: Path
+) -> None:
+    suite = add(home, models, server)
+    assert {m: suite.spec(m).dims for m in Modality} == WIDTHS
+    film = deliver(tmp_path / "in", "alpha", scenes=(25, 30, 20), synopsis="A fox.", caption="Hello there.")
+    ingest(home, film)
+    outcomes = {o.key.kind: o for o in apply_suite(home, suite)}
+    assert {o.status for o in outcomes.values()} == {Status.MADE}, [o.error for o in outcomes.values()]
+    fused = vectors_of(pq.read_table(BytesIO(home.read(outcomes["fused_embeddings"].key))))
+    assert fused.shape[1] == suite.dims == 72
+    np.testing.assert_allclose(np.linalg.norm(fused, axis=1), 1, atol=1e-3)
+    assert fused[:, :24].any(axis=1).all()
+    assert fused[:, 56:].any(axis=1).sum() == outcomes["text_embeddings"].facts["n_with_text"] == 1
+    assert sorted(server.texts) == ["A fox. test", "Hello there."]
+
+    # what it cost stands beside it, and the key nowhere
+    facts = outcomes["text_embeddings"].facts
+    assert (facts["paid_requests"], facts["paid_tokens"], facts["paid_usd"]) == (1, 3, pytest.approx(3e-6))
+    files = [path for path in home.root.rglob("*") if path.is_file()]
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+    # again, nothing; and the same words in another title are not paid for again
+    assert apply_suite(home, suite) == []
+    ingest(home, deliver(tmp_path / "in", "beta", scenes=(25, 25), synopsis="A fox.", caption="Hello there."))
+    assert {o.status for o in apply_suite(home, suite)} == {Status.MADE}
+    assert len(server.texts) == 2
+
+
+def test_a_budget_that_is_spent_makes_a_title_wait_and_parks_nothing(
+    home: Home, models: Path, server: EmbeddingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = add(home, models, server)
+    ingest(home, deliver(tmp_path / "in", "alpha", synopsis="A fox.", caption="Hello there."))
+    monkeypatch.setenv(BUDGET_VARIABLE, "0.000001")
+    outcomes = {o.key.kind: o for o in apply_suite(home, suite)}
+    assert outcomes["text_embeddings"].status is Status.BLOCKED
+    assert "left" in outcomes["text_embeddings"].error
+    assert server.texts == []
+    assert not home.ledger.failures()
+    monkeypatch.setenv(BUDGET_VARIABLE, "1")
+    assert {o.status for o in apply_suite(home, suite)} == {Status.MADE}
+
+
+def test_a_tower_whose_files_changed_makes_no_vectors(home: Home, server: EmbeddingServer, tmp_path: Path) -> None:
+    model_folders.clip(tmp_path / "own" / "clip")
+    model_folders.speech(tmp_path / "own" / "speech")
+    suite = add(home, tmp_path / "own", server)
+    ingest(home, deliver(tmp_path / "in", "alpha"))
+    model_folders.clip(tmp_path / "own" / "clip", seed=5)
+    outcomes = {o.key.kind: o for o in apply_suite(home, suite)}
+    assert outcomes["video_embeddings"].status is Status.FAILED
+    assert suite.video.instrument.weights_sha256 in outcomes["video_embeddings"].error
+    add(home, tmp_path / "own", server)
+    assert len(read_state(home).suites) == 3  # what is there now is another suite
+
+
+def test_suites_are_listed_with_where_their_models_are(home: Home, models: Path, server: EmbeddingServer) -> None:
+    suite = add(home, models, server)
+    rows = [row for row in json.loads(told(home, "suites", "list", "--json")) if row["suite"] == suite.id]
+    assert [row["encoder"] for row in rows] == ["clip-vision", "speech-tower", "openai-text"]
+    assert [row["source"] for row in rows] == [str(models / "clip"), str(models / "speech"), server.url]
+
+
+def test_adding_a_suite_twice_changes_nothing_and_a_moved_folder_keeps_its_name(
+    home: Home, models: Path, server: EmbeddingServer, tmp_path: Path
+) -> None:
+    first = add(home, models, server)
+    assert add(home, models, server).id == first.id
+    model_folders.clip(tmp_path / "moved" / "clip")
+    model_folders.speech(tmp_path / "moved" / "speech")
+    assert add(home, tmp_path / "moved", server).id == first.id
+    assert len(read_state(home).suites) == 2
+
+
+def test_a_suite_can_mix_towers_with_encoders_that_packages_bring(home: Home, models: Path) -> None:
+    chosen = ("--video", models / "clip", "--audio", "whisper-tiny-en", "--text", "all-minilm-l6-v2")
+    assert "24 + 384 + 384 = 792 wide" in told(home, "suites", "add", "mixed", *chosen)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("paper", "--audio", "whisper-tiny-en"), WeightsError, "suites fetch paper"),
+        (("mine",), WeightsError, "no model for video"),
+        (("mine", "--video", "whisper-tiny-en"), EncoderMismatchError, "an encoder of audio"),
+        (("mine", "--video", "nobody"), EncoderMismatchError, "no such encoder"),
+        (("mine", "--video", "./nowhere"), WeightsError, "config.json"),
+        (("mine", "--video", "org/model@main"), WeightsError, "a commit"),
+        (("mine", "--base-url", "http://127.0.0.1:9/v1"), RemoteError, "--usd-per-million"),
+        (("mine", "--model", "new-model"), RemoteError, "no price"),
+    ],
+)
+def test_a_suite_that_cannot_be_is_refused(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], error: type, message: str
+) -> None:
+    monkeypatch.setattr("mediafm_core.weights.cache_folder", lambda: tmp_path / "cache")
+    with pytest.raises(error, match=message):
+        told(home, "suites", "add", *arguments)
+    assert len(read_state(home).suites) == 1
+
+
+def test_a_fetched_suite_is_added_without_a_network(
+    home: Home, models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The pinned models stand where `fetch` puts them; nothing else is asked for."""
+    monkeypatch.setattr("mediafm_core.weights.cache_folder", lambda: tmp_path / "cache")
+    for name, tiny in (("clip-vit-large-patch14", "clip"), ("wav2vec2-base", "speech")):
+        folder = hub_models()[name].folder(tmp_path / "cache")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.symlink_to(models / tiny)
+    assert "24 + 32 + 768 = 824 wide" in told(home, "suites", "add", "paper")
+
+
+# --- who pays
+
+
+def test_the_environment_says_who_pays_and_how_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv(BUDGET_VARIABLE, "2.5")
+    token = RUN.set("r1")
+    payer = payer_from_environment()
+    RUN.reset(token)
+    assert (payer.run, payer.budget_usd) == ("r1", 2.5)
+    assert payer.key
+    assert payer.key.reveal() == KEY
+    assert KEY not in repr(payer)
+    monkeypatch.delenv(KEY_VARIABLE)
+    monkeypatch.delenv(BUDGET_VARIABLE)
+    alone = payer_from_environment()
+    assert (alone.key, alone.budget_usd) == (None, None)
+    assert alone.run == payer_from_environment().run != "r1"
+
+
+@pytest.mark.parametrize("budget", ["much", "-1", "nan", "inf"])
+def test_a_budget_is_an_amount(monkeypatch: pytest.MonkeyPatch, budget: str) -> None:
+    monkeypatch.setenv(BUDGET_VARIABLE, budget)
+    with pytest.raises(RemoteError, match=BUDGET_VARIABLE):
+        payer_from_environment()
