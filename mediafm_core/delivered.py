@@ -37,7 +37,7 @@ LABEL_COLUMNS = pa.schema(
 """The columns of labels.parquet: one row per task and clip."""
 
 _SLACK_S = 1e-6
-_NOT_AS_DECLARED = (
+NOT_AS_DECLARED = (
     *(KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, binascii.Error),
     *(IdentityError, DimensionError),
 )
@@ -65,16 +65,14 @@ def read_shot_list(path: Path) -> list[Span]:
     try:
         spans = spans_of(table)
     except (IdentityError, TypeError) as wrong:
-        raise _refused(path, f"a shot that is no span ({wrong})", "0 <= start_s < end_s in every row") from wrong
+        raise refused(path, f"a shot that is no span ({wrong})", "0 <= start_s < end_s in every row") from wrong
     edge = 0.0
     for row, span in enumerate(spans, start=1):
         if abs(span.start_s - edge) > _SLACK_S:
-            raise _refused(
-                path, f"row {row} starts at {span.start_s:.6f} s", f"{edge:.6f} s, where the last shot ended"
-            )
+            raise refused(path, f"row {row} starts at {span.start_s:.6f} s", f"{edge:.6f} s, where the last shot ended")
         edge = span.end_s
     if not spans:
-        raise _refused(path, "no shot", "at least one")
+        raise refused(path, "no shot", "at least one")
     return spans
 
 
@@ -89,20 +87,30 @@ def read_embeddings(path: Path) -> Embeddings:
         _check_vectors(path, table, modality)
     entries = table.schema.metadata or {}
     try:
-        suite = _suite(json.loads(entries[SUITE_KEY]))
+        suite = suite_of(json.loads(entries[SUITE_KEY]))
         metadata = np.frombuffer(base64.b64decode(entries[METADATA_KEY], validate=True), "<f2").astype(np.float32)
         spans = spans_of(table)
         vectors = {modality: vectors_of(table, modality) for modality in Modality}
-    except _NOT_AS_DECLARED as wrong:
+    except NOT_AS_DECLARED as wrong:
         expected = "fp16 vectors as FixedSizeBinary, and the entries mediafm.suite and mediafm.metadata"
-        raise _refused(path, f"{type(wrong).__name__}: {wrong}", expected) from wrong
-    widths = {**{m.value: array.shape[1] for m, array in vectors.items()}, "metadata": len(metadata)}
+        raise refused(path, f"{type(wrong).__name__}: {wrong}", expected) from wrong
+    return checked(path, Embeddings(suite, spans, vectors, metadata))
+
+
+def checked(path: Path, found: Embeddings) -> Embeddings:
+    """What was read, if its widths are those that its suite declares and its numbers are finite.
+
+    Raises:
+        DeliveryError: they are not.
+    """
+    suite = found.suite
+    widths = {**{m.value: array.shape[1] for m, array in found.vectors.items()}, "metadata": len(found.metadata)}
     declared = {**{m.value: suite.spec(m).dims for m in Modality}, "metadata": suite.text.dims}
     if widths != declared:
-        raise _refused(path, f"widths {widths}", f"those that its suite declares, {declared}")
-    if not all(np.isfinite(array).all() for array in (*vectors.values(), metadata)):
-        raise _refused(path, "NaN or infinity", "finite numbers")
-    return Embeddings(suite, spans, vectors, metadata)
+        raise refused(path, f"widths {widths}", f"those that its suite declares, {declared}")
+    if not all(np.isfinite(array).all() for array in (*found.vectors.values(), found.metadata)):
+        raise refused(path, "NaN or infinity", "finite numbers")
+    return found
 
 
 def check_delivered(shot_list: list[Span], embeddings: Embeddings, path: Path) -> None:
@@ -116,9 +124,7 @@ def check_delivered(shot_list: list[Span], embeddings: Embeddings, path: Path) -
         for a, b in zip(shot_list, embeddings.spans, strict=True)
     )
     if not same:
-        raise _refused(
-            path, "other shots than the delivered shot list's", "one row for each of its shots, in its order"
-        )
+        raise refused(path, "other shots than the delivered shot list's", "one row for each of its shots, in its order")
 
 
 def read_label_table(path: Path) -> pa.Table:
@@ -131,21 +137,26 @@ def read_label_table(path: Path) -> pa.Table:
     try:
         return table.select(LABEL_COLUMNS.names).cast(LABEL_COLUMNS)
     except pa.ArrowException as wrong:
-        raise _refused(path, f"columns of other types ({wrong})", str(LABEL_COLUMNS)) from wrong
+        raise refused(path, f"columns of other types ({wrong})", str(LABEL_COLUMNS)) from wrong
 
 
 def _check_vectors(path: Path, table: pa.Table, column: str) -> None:
     """Check what reading would pass over: a null becomes a row of zeros, and numbers of any type become halves."""
     kind = table.schema.field(column).type
     if not pa.types.is_fixed_size_binary(kind) or kind.byte_width % 2 or not kind.byte_width:
-        raise _refused(path, f"column {column} of type {kind}", "fp16 vectors as FixedSizeBinary")
+        raise refused(path, f"column {column} of type {kind}", "fp16 vectors as FixedSizeBinary")
     if not table.num_rows:
-        raise _refused(path, "no shot", "at least one")
+        raise refused(path, "no shot", "at least one")
     if table[column].null_count:
-        raise _refused(path, f"column {column} with {table[column].null_count} nulls", "zeros for what is absent")
+        raise refused(path, f"column {column} with {table[column].null_count} nulls", "zeros for what is absent")
 
 
-def _suite(record: dict[str, Any]) -> Suite:
+def suite_of(record: dict[str, Any]) -> Suite:
+    """The suite that a delivery names, by its record.
+
+    Raises:
+        KeyError, TypeError, ValueError, IdentityError: the record is not what it should be.
+    """
     specs = {
         modality.value: UnimodalSpec(
             modality=modality,
@@ -165,12 +176,13 @@ def _table(path: Path, columns: tuple[str, ...]) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as wrong:
-        raise _refused(path, f"a file that cannot be read ({wrong})", "Parquet") from wrong
+        raise refused(path, f"a file that cannot be read ({wrong})", "Parquet") from wrong
     missing = [column for column in columns if column not in table.column_names]
     if missing:
-        raise _refused(path, f"no column {', '.join(missing)}", f"the columns {', '.join(columns)}")
+        raise refused(path, f"no column {', '.join(missing)}", f"the columns {', '.join(columns)}")
     return table
 
 
-def _refused(path: Path, found: str, expected: str) -> DeliveryError:
+def refused(path: Path, found: str, expected: str) -> DeliveryError:
+    """The refusal of a delivered file."""
     return DeliveryError(f"delivered {path.name!r}", found=found, expected=expected, next_step="See docs/delivery.md.")

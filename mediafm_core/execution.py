@@ -122,6 +122,14 @@ class Bench:
         (file,) = self.title(step).part_files(part)
         return self.home.blobs.path(file.sha256)
 
+    def delivered_files(self, step: Step, part: Part) -> dict[str, Path]:
+        """The files of a part of the step's title, by the names under which they were delivered.
+
+        Raises:
+            ArtifactError: the bytes of one are no longer in the home.
+        """
+        return {file.name: self.home.blobs.path(file.sha256) for file in self.title(step).part_files(part)}
+
     def suite(self, step: Step) -> Suite:
         """The suite that a step is about."""
         return next(suite for suite in self.state.suites if suite.id == step.axes["suite"])

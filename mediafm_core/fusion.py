@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core.catalogue import Modality, Part, Suite
-from mediafm_core.delivered import read_embeddings
+from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DimensionError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
@@ -85,7 +85,7 @@ def split(fused: Vectors, suite: Suite) -> Blocks:
 def make_fused(bench: Bench, step: Step) -> Draft:
     """The fused embeddings of a title, from its three unimodal ones, made here or delivered."""
     if "embeddings" in step.ingredients:
-        embeddings = read_embeddings(bench.delivered(step, Part.EMBEDDINGS))
+        embeddings = read_form(bench.delivered_files(step, Part.EMBEDDINGS))
         spans, blocks = embeddings.spans, [embeddings.vectors[modality] for modality in Modality]
     else:
         tables = [bench.read_table(step, role) for role in Modality]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mediafm_core.catalogue import Modality, Part
-from mediafm_core.delivered import read_embeddings
+from mediafm_core.delivered_forms import read_form
 from mediafm_core.encoders import openai_text
 from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.paying import Payer
@@ -110,7 +110,7 @@ def _read_texts(bench: Bench, step: Step, texts: list[str], payer: Callable[[], 
 def make_metadata(bench: Bench, step: Step, payer: Callable[[], Payer | None] = lambda: None) -> Draft:
     """One vector for what a title is about, made here or delivered; `payer` as in `make_text`."""
     if "embeddings" in step.ingredients:
-        vector = read_embeddings(bench.delivered(step, Part.EMBEDDINGS)).metadata
+        vector = read_form(bench.delivered_files(step, Part.EMBEDDINGS)).metadata
         return Draft(pa.table({"vector": vector_column(vector[None])}), {"dims": len(vector), "source": "delivered"})
     described = bench.title(step).metadata.described
     vectors, paid = _read_texts(bench, step, [described], payer)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mediafm_core.catalogue import Part
+from mediafm_core.delivered_forms import is_form
 from mediafm_core.errors import DeliveryError
 from mediafm_core.identity import canonical_json
 
@@ -22,7 +23,7 @@ _PATTERNS = (
     (Part.CAPTIONS, re.compile(r"captions([._-][a-z0-9._-]+)?\.(vtt|srt)")),
     (Part.METADATA, re.compile(r"title\.json")),
     (Part.SHOT_LIST, re.compile(r"shots\.parquet")),
-    (Part.EMBEDDINGS, re.compile(r"embeddings\.parquet")),
+    (Part.EMBEDDINGS, re.compile(r"embeddings\.(parquet|safetensors|json|(shots|video|audio|text|metadata)\.npy)")),
     (Part.LABELS, re.compile(r"labels\.parquet")),
 )
 _CAPTION_SUFFIXES = frozenset({".vtt", ".srt"})
@@ -106,17 +107,20 @@ def check_listing(listing: Listing) -> None:
     """Check that a listing has the parts that a delivery needs.
 
     Raises:
-        DeliveryError: it has neither media nor a shot list with embeddings, embeddings without a shot list, more than
-            one media file or title.json, or a link in a file's place.
+        DeliveryError: it has neither media nor a shot list with embeddings, embeddings without a shot list or in
+            more forms than one, more than one media file or title.json, or a link in a file's place.
     """
     n_of = Counter(part for part, _ in listing.files)
     for part, one in ((Part.MEDIA, "one media.* file"), (Part.METADATA, "at most one title.json")):
         if n_of[part] > 1:
             raise _refused(listing, f"{n_of[part]} files of its {part.value}", one)
+    embeddings = sorted(shown_name(path) for part, path in listing.files if part is Part.EMBEDDINGS)
+    if embeddings and not is_form(embeddings):
+        raise _refused(listing, f"the files {', '.join(embeddings)}", "embeddings in one form, whole")
     if n_of[Part.EMBEDDINGS] and not n_of[Part.SHOT_LIST]:
-        raise _refused(listing, "embeddings without a shot list", "shots.parquet beside embeddings.parquet")
+        raise _refused(listing, "embeddings without a shot list", "shots.parquet beside the embeddings")
     if not n_of[Part.MEDIA] and not n_of[Part.EMBEDDINGS]:
-        raise _refused(listing, "no media", "a media.* file, or shots.parquet with embeddings.parquet")
+        raise _refused(listing, "no media", "a media.* file, or shots.parquet with embeddings")
     links = [shown_name(path) for _, path in listing.files if path.is_symlink() or not path.is_file()]
     if links:
         raise _refused(listing, f"{links[0]!r}, which is a link or no file", "plain files")
@@ -134,9 +138,9 @@ def _refused(listing: Listing, found: str, expected: str) -> DeliveryError:
 def deliveries_in(folder: Path) -> Iterable[Path]:
     """The paths in a folder that can be deliveries: its folders and its bare media files, by name.
 
-    A folder that itself holds `media.*` or `embeddings.parquet` is one delivery, not a folder of deliveries.
+    A folder that itself holds `media.*` or `embeddings.*` is one delivery, not a folder of deliveries.
     """
-    if not folder.is_dir() or any(folder.glob("media.*")) or (folder / "embeddings.parquet").exists():
+    if not folder.is_dir() or any(folder.glob("media.*")) or any(folder.glob("embeddings.*")):
         return [folder]
     return deliveries_below(folder)
 

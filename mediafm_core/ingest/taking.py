@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from mediafm_core.captions import read_cues
 from mediafm_core.catalogue import DeliveredFile, Metadata, Part, Suite, Title
-from mediafm_core.delivered import Embeddings, check_delivered, read_embeddings, read_label_table, read_shot_list
+from mediafm_core.delivered import Embeddings, check_delivered, read_label_table, read_shot_list
+from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DeliveryError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import title_id, title_id_from_name
@@ -93,9 +94,10 @@ def _delivered_embeddings(listing: Listing) -> Embeddings | None:
     """What was delivered instead of media, checked against the shot list that came with it."""
     paths = dict(listing.files)
     shot_list = read_shot_list(paths[Part.SHOT_LIST]) if Part.SHOT_LIST in paths else []
-    if Part.EMBEDDINGS not in paths:
+    files = {path.name: path for part, path in listing.files if part is Part.EMBEDDINGS}
+    if not files:
         return None
-    embeddings = read_embeddings(paths[Part.EMBEDDINGS])
+    embeddings = read_form(files)
     check_delivered(shot_list, embeddings, paths[Part.EMBEDDINGS])
     return embeddings
 
