@@ -15,6 +15,7 @@ from mediafm_assets.previews import preview
 from mediafm_assets.resources import REPORTER, HomeResource, payer_from_environment, user_of_process
 from mediafm_core.catalogue import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
+from mediafm_core.drift.measuring import make_reference, measure
 from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video
 from mediafm_core.errors import MediaFMError
 from mediafm_core.execution import Outcome, Stage, Status, carry_out
@@ -48,6 +49,7 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "predictions": Stage(make_predictions),
         "probe_report": Stage(make_report),
         "ablation_report": Stage(make_ablation, settle=forget_rows),
+        "canaries": Stage(make_reference, settle=measure),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),
     }

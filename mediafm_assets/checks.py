@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from mediafm_assets.metadata import table_metadata
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.drift.guarding import latest
 from mediafm_core.planning.desired import desired
 from mediafm_core.release.candidates import Standing, candidates
 from mediafm_core.stock import read_state
@@ -145,7 +146,17 @@ def no_candidate_is_refused(home: HomeResource) -> dg.AssetCheckResult:
     return result._replace(metadata={**result.metadata, "candidates": table_metadata(said)})
 
 
+@dg.asset_check(asset="canaries", description="No suite's canaries have moved from their reference: see docs/drift.md.")
+def canaries_are_steady(home: HomeResource) -> dg.AssetCheckResult:
+    """Reads the last measurement of each watched suite; what moved is said with what to do."""
+    opened = home.open()
+    state = read_state(opened)
+    last = [found for suite in state.canaries if (found := latest(opened, state, suite))]
+    return _result([{"suite": each.suite, **f} for each in last for f in each.findings], len(last))
+
+
 all_checks = [
+    canaries_are_steady,
     encoders_have_learnt,
     context_is_worth_something,
     what_is_live_passed_its_gate,

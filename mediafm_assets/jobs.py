@@ -15,6 +15,7 @@ from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
 from mediafm_core.catalogue import UNPARTITIONED
+from mediafm_core.drift.watching import before_promotion
 from mediafm_core.errors import DeliveryError, MediaFMError
 from mediafm_core.execution import Outcome, Stage, Status
 from mediafm_core.ingest.listing import deliveries_in, list_delivery
@@ -127,7 +128,8 @@ def upgrade_to(context: dg.OpExecutionContext, config: Upgrade, home: HomeResour
     ]
     labels = [(step.key.kind, step.key.partition) for step in missing if step.key.kind == "labels"]
     with home.held(context.run_id):
-        _carry_out(context, home, [*labels, *own, ("release", config.encoder), ("snapshot", UNPARTITIONED)])
+        asked = [*before_promotion(home.open(), config.encoder), ("release", config.encoder)]
+        _carry_out(context, home, [*labels, *own, *asked, ("snapshot", UNPARTITIONED)])
 
 
 def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
@@ -187,3 +189,10 @@ def train_encoder() -> None:
 def upgrade() -> None:
     """See the description."""
     upgrade_to()
+
+
+watch_canaries = dg.define_asset_job(
+    "watch_canaries",
+    selection=dg.AssetSelection.assets("canaries"),
+    description="Embed a suite's canaries again, and check that they have not moved; what `daily_canaries` submits.",
+)

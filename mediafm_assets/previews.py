@@ -81,6 +81,25 @@ def _ablation(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     return shown
 
 
+def _canaries(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """The last measurement: the verdict, what moved, and the figures."""
+    from mediafm_core.drift.history import history
+
+    measured = history(home, outcome.key.partition)
+    if not measured:
+        return {}
+    last = measured[-1]
+    rows = [{"of": name, **moved, "held to": last.limits[name]["rule"]} for name, moved in last.movements.items()]
+    scores = [{"task": task, **shift} for task, shift in last.scores.items()]
+    return {
+        "verdict": dg.MetadataValue.text(last.said),
+        "findings": table_metadata([*last.findings]),
+        "movement": table_metadata(rows),
+        "scores": table_metadata(scores),
+        "measurements": dg.MetadataValue.int(len(measured)),
+    }
+
+
 def _picture(described: str, media_type: str, data: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![{described}](data:{media_type};base64,{base64.b64encode(data).decode()})")
 
@@ -92,5 +111,6 @@ _PREVIEWS: Mapping[str, Preview] = MappingProxyType(
         "thumbnails": _contact_sheet,
         "mediafm_encoder": _training,
         "ablation_report": _ablation,
+        "canaries": _canaries,
     }
 )

@@ -2,9 +2,10 @@
 
 import dagster as dg
 
-from mediafm_assets.jobs import refresh, steps_config
+from mediafm_assets.jobs import refresh, steps_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
+from mediafm_core.drift.watching import in_use
 from mediafm_core.planning.plan import plan
 from mediafm_core.stock import read_state
 
@@ -18,3 +19,13 @@ def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.Run
     if not steps:
         return dg.SkipReason("Nothing is missing.")
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat(), run_config=steps_config(steps))
+
+
+@dg.schedule(job=watch_canaries, cron_schedule="0 4 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[dg.RunRequest] | dg.SkipReason:
+    """Measures every suite that an encoder is bound to, or that is watched already, once a day."""
+    opened = home.open()
+    sync(context.instance, opened)
+    at = context.scheduled_execution_time.isoformat()
+    wanted = [dg.RunRequest(run_key=f"{suite} {at}", partition_key=suite) for suite in in_use(read_state(opened))]
+    return wanted or dg.SkipReason("No suite is in use whose encoders could be watched.")

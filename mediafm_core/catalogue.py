@@ -16,6 +16,9 @@ from mediafm_core.identity import Fingerprint, TitleId, canonical_json, name_id,
 DELIVERED = "delivered"
 """A setting of instruments that ran elsewhere: their vectors come with the deliveries and cannot be made here."""
 
+SERVER = "server"
+"""A setting of instruments that somebody else's machine runs, its address: answers differ a little between calls."""
+
 
 RETIRED = "retired"
 """The subject of declarations that an encoder is asked for no longer; it is never taken back."""
@@ -133,6 +136,11 @@ class UnimodalSpec:
     modality: Modality
     dims: int
     instrument: Instrument
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it runs on somebody else's machine."""
+        return bool(self.instrument.settings.get(SERVER))
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
@@ -275,6 +283,22 @@ class AblationWish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySet:
+    """The fixed inputs that a suite is watched by, and how often a person has accepted what had moved."""
+
+    suite: str
+    tables: tuple[str, ...]  # sha256 of tables of inputs, which the home keeps; first those that were made
+    accepted: int = 0
+    why: str = ""  # of the last acceptance
+    by: str = ""  # the user who accepted
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**{**record, "tables": tuple(record["tables"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """An encoder with its heads, as it went live."""
 
@@ -326,6 +350,7 @@ _KINDS = (
     ArtifactKind(name="predictions", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
     ArtifactKind(name="probe_report", axes=("encoder",), code_version=2, suffix=".json"),
     ArtifactKind(name="ablation_report", axes=("encoder",), code_version=1, suffix=".json"),
+    ArtifactKind(name="canaries", axes=("suite",), code_version=1, suffix=".parquet"),
     ArtifactKind(name="release", axes=("encoder",), code_version=1, suffix=".json"),
     ArtifactKind(name="snapshot", axes=(), code_version=1, suffix=".parquet"),
 )

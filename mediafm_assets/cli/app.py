@@ -4,6 +4,7 @@ import typer
 
 from mediafm_assets.cli import (
     ablation_commands,
+    canary_commands,
     catalogue_commands,
     encoder_commands,
     home_commands,
@@ -53,4 +54,5 @@ app.add_typer(suite_commands.suites, name="suites")
 app.add_typer(encoder_commands.app, name="encoder")
 app.add_typer(task_commands.labels, name="labels")
 app.add_typer(release_commands.release, name="release")
+app.add_typer(canary_commands.app, name="canaries")
 app.add_typer(narrative_commands.narrative, name="narrative")

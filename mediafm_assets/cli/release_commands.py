@@ -141,6 +141,7 @@ def promote_encoder(home: Home, name: str) -> list[Outcome]:
         IncompleteError: something of the candidate was not made yet.
         PlanError: there is no such encoder, or it has no heads.
     """
+    from mediafm_core.drift.watching import before_promotion
     from mediafm_core.planning.desired import desired, encoder_steps
     from mediafm_core.planning.desired import release as release_step
     from mediafm_core.release.candidates import candidate, check_made
@@ -148,7 +149,7 @@ def promote_encoder(home: Home, name: str) -> list[Outcome]:
     state = read_state(home)
     release_step(encoder_steps(desired(state), name), state.release)  # raises for what cannot be judged at all
     check_made(candidate(home, name))
-    outcomes = _run(home, [("release", name), ("snapshot", UNPARTITIONED)])
+    outcomes = _run(home, [*before_promotion(home, name), ("release", name), ("snapshot", UNPARTITIONED)])
     refused = [outcome for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)]
     if refused:
         raise _refusal(name, refused[0].error)

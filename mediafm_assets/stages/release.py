@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from mediafm_assets.carrying import materialise
-from mediafm_assets.partitions import encoder_of_encoder_title, encoders
+from mediafm_assets.partitions import encoder_of_encoder_title, encoders, every_partition
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import KINDS
 from mediafm_core.execution import Stage
@@ -18,7 +18,11 @@ class Judging(dg.Config):
 
 
 @dg.asset(
-    deps=["probe_report", dg.AssetDep("predictions", partition_mapping=encoder_of_encoder_title)],
+    deps=[
+        "probe_report",
+        dg.AssetDep("predictions", partition_mapping=encoder_of_encoder_title),
+        dg.AssetDep("canaries", partition_mapping=every_partition),
+    ],
     partitions_def=encoders,
     group_name="release",
     code_version=str(KINDS["release"].code_version),

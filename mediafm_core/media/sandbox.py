@@ -13,10 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mediafm_core.errors import MediaError
 from mediafm_core.media.declared import probe
 from mediafm_core.media.limits import Limits
-from mediafm_core.media.worker import request
+from mediafm_core.media.single import DECODED, check_is_single
+from mediafm_core.media.worker import SINGLE, TITLE, request
 from mediafm_core.media.working_set import WorkingSet
 
 _ROOT = Path(__file__).parents[2]
@@ -61,6 +65,22 @@ def decode(path: Path, into: Path, report: Report | None = None, limits: Limits 
     return WorkingSet.open(into)
 
 
+def decode_single(path: Path, limits: Limits | None = None) -> NDArray[np.uint8] | NDArray[np.int16]:
+    """Decode one picture or one sound, in a child process under the same limits.
+
+    Returns:
+        Of a picture (1, h, w, 3) uint8 RGB, upright, the short side 224 pixels; of a sound (n,) int16, 16 kHz mono.
+
+    Raises:
+        MediaError: the file is no picture or sound of a known format, is damaged, or is over a limit.
+    """
+    check_is_single(path)
+    with tempfile.TemporaryDirectory(prefix="mediafm-single-") as temporary:
+        folder = Path(temporary)
+        _run(path, folder, limits or Limits(), 0.0, lambda _: None, what=SINGLE)
+        return np.load(folder / DECODED, allow_pickle=False)
+
+
 def _rename_unless_there(folder: Path, into: Path) -> None:
     try:
         folder.rename(into)
@@ -69,9 +89,11 @@ def _rename_unless_there(folder: Path, into: Path) -> None:
             raise
 
 
-def _run(path: Path, folder: Path, limits: Limits, declared_s: float | None, report: Report) -> None:
+def _run(
+    path: Path, folder: Path, limits: Limits, declared_s: float | None, report: Report, *, what: str = TITLE
+) -> None:
     """Run the worker to its end, forward its progress, and raise what it says."""
-    argument = request(path, folder, limits, limits.cpu_s(declared_s))
+    argument = request(path, folder, limits, limits.cpu_s(declared_s), what)
     last: deque[str] = deque(maxlen=_N_LAST_LINES)
     with _child(argument, limits.wall_s(declared_s)) as child:
         assert child.stdout is not None

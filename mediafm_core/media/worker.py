@@ -1,4 +1,4 @@
-"""The child process that decodes one title: `python -m mediafm_core.media.worker REQUEST`.
+"""The child process that decodes one title, or one picture or sound: `python -m mediafm_core.media.worker REQUEST`.
 
 REQUEST is a JSON object. The process holds itself to the limits before it opens the media. On standard output it prints
 the share that is done, one number per line, and where it fails one line with a JSON object that says why.
@@ -17,11 +17,15 @@ from mediafm_core.media.limits import Limits
 _REPORT_EVERY_S = 0.2
 
 
-def request(path: Path, folder: Path, limits: Limits, cpu_s: int) -> str:
+TITLE = "title"
+SINGLE = "single"
+"""What is decoded: a title in one pass, or a single picture or sound (`single`)."""
+
+
+def request(path: Path, folder: Path, limits: Limits, cpu_s: int, what: str = TITLE) -> str:
     """The argument that makes the worker decode `path` into the empty `folder`."""
-    return json.dumps(
-        {"path": str(path.absolute()), "folder": str(folder.absolute()), "limits": asdict(limits), "cpu_s": cpu_s}
-    )
+    places = {"path": str(path.absolute()), "folder": str(folder.absolute())}
+    return json.dumps({**places, "limits": asdict(limits), "cpu_s": cpu_s, "what": what})
 
 
 def main(argument: str) -> int:
@@ -29,10 +33,16 @@ def main(argument: str) -> int:
     asked = json.loads(argument)
     limits = Limits(**asked["limits"])
     _hold_to(limits, asked["cpu_s"])
-    from mediafm_core.media.one_pass import decode_into
-
+    path, folder = Path(asked["path"]), Path(asked["folder"])
     try:
-        decode_into(Path(asked["path"]), Path(asked["folder"]), limits, _Progress())
+        if asked["what"] == SINGLE:
+            from mediafm_core.media.single import decode_single_into
+
+            decode_single_into(path, folder, limits)
+        else:
+            from mediafm_core.media.one_pass import decode_into
+
+            decode_into(path, folder, limits, _Progress())
     except MediaError as error:
         return _say(culprit=error.culprit, found=error.found, expected=error.expected, next_step=error.next_step)
     except MemoryError:

@@ -14,6 +14,7 @@ from mediafm_core.catalogue import (
     AblationWish,
     ArtifactKey,
     EncoderSpec,
+    Modality,
     Part,
     Release,
     Title,
@@ -54,6 +55,7 @@ class Desired:
     labels: Mapping[str, Step]  # by task
     encoders: Mapping[str, EncoderSteps]
     ablations: Mapping[str, Step]  # by encoder
+    canaries: Mapping[str, Step]  # by suite
 
     def steps(self) -> Iterator[Step]:
         """All steps, each after those that it reads; title by title where it can be."""
@@ -67,6 +69,7 @@ class Desired:
             yield from [encoder.report] if encoder.report else []
             yield from encoder.predictions
         yield from self.ablations.values()
+        yield from self.canaries.values()
 
 
 @uncollected()
@@ -75,7 +78,7 @@ def desired(state: State) -> Desired:
     titles, tables = chains(state), {task: frozen.table for task, frozen in state.labels.items()}
     labels = {task: made_step("labels", {"task": task}, {"labels": table}) for task, table in tables.items()}
     encoders = {encoder.name: _encoder_steps(state, encoder, titles, labels) for encoder in state.encoders}
-    return Desired(titles, labels, encoders, _ablations(state, encoders))
+    return Desired(titles, labels, encoders, _ablations(state, encoders), dict(_canaries(state)))
 
 
 class Shown(NamedTuple):
@@ -265,6 +268,16 @@ def _ablation(steps: EncoderSteps, wish: AblationWish, others: Mapping[str, Arti
     inputs = {"encoder": steps.trained.key, **_head_inputs(steps.heads)}
     inputs |= {f"other_{other}": others[other] for other in wish.others if other in others}
     return made_step("ablation_report", steps.trained.axes, {"outside": dict(wish.outside)}, **inputs)
+
+
+def _canaries(state: State) -> Iterator[tuple[str, Step]]:
+    """The vectors that the canaries of each watched suite are held against; an acceptance asks for new ones."""
+    for suite in state.suites:
+        if suite.id in state.canaries and not suite.is_delivered:
+            wish = state.canaries[suite.id]
+            made_from = {"inputs": list(wish.tables), "accepted": wish.accepted}
+            encoders = {modality.value: plain(suite.spec(modality)) for modality in Modality}
+            yield suite.id, made_step("canaries", {"suite": suite.id}, {**made_from, **encoders})
 
 
 def _head_inputs(heads: Mapping[str, Step]) -> dict[str, ArtifactKey]:

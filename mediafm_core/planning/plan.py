@@ -164,6 +164,8 @@ def _subject(step: Step) -> str:
         return f"encoder {axes['encoder']}"
     if "task" in axes:
         return f"task {axes['task']!r}"
+    if axes.keys() == {"suite"}:
+        return f"suite {axes['suite']}"
     return f"title {axes['title']!r}" if "title" in axes else "catalogue"
 
 

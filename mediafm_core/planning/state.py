@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 from mediafm_core.catalogue import (
     AblationWish,
     ArtifactKey,
+    CanarySet,
     EncoderSpec,
     FrozenLabels,
     Instrument,
@@ -59,6 +60,7 @@ class State:
     labels: Mapping[str, FrozenLabels] = field(default_factory=dict)  # by task; a home may have none
     training: Mapping[tuple[str, str], TrainingSet] = field(default_factory=dict)  # by encoder and task
     ablations: Mapping[str, AblationWish] = field(default_factory=dict)  # by encoder; only where somebody asked
+    canaries: Mapping[str, CanarySet] = field(default_factory=dict)  # by suite; only of those that are watched
     production: str | None = None  # the encoder that readers see
     release: Release | None = None  # the one that it went live with; None in a home without tasks
     floors: Mapping[str, float] = field(default_factory=dict)  # by task: the least that the gate lets through

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mediafm_core.catalogue import ArtifactKey, Release, join_partition
+from mediafm_core.drift.guarding import canary_alarm
 from mediafm_core.errors import GateError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Fingerprint
@@ -27,12 +28,14 @@ def make_release(bench: Bench, step: Step) -> Draft:
 
     Raises:
         IncompleteError: the candidate lacks some of a title.
-        GateError: the gate refuses it; the message names the tasks that block, and their figures.
+        GateError: the gate refuses it; the message names the tasks that block, and their figures, or the canaries of
+            its suite that have moved.
     """
     from mediafm_core.probes.gate import gate
 
     encoder, state = step.axes["encoder"], bench.state
     without = check_complete(encoder, state)
+    check_canaries(bench, encoder)
     heads = {role.removeprefix("head_"): key for role, key in step.inputs.items() if role.startswith("head_")}
     candidate = {task: _held_out(bench.home, key) for task, key in heads.items()}
     judged = gate(candidate, _live(bench, candidate), state.floors)
@@ -91,15 +94,29 @@ def _refused(encoder: str, rows: list[dict[str, Any]]) -> GateError:
     )
 
 
+def check_canaries(bench: Bench, encoder: str) -> None:
+    """Refuse an encoder while the canaries of its suite alarm.
+
+    Raises:
+        GateError: they do.
+    """
+    if alarm := canary_alarm(bench, encoder):
+        raise GateError(
+            at_gate(encoder), found=alarm.found, expected="canaries that are steady", next_step=alarm.next_step
+        )
+
+
 def promote(bench: Bench, step: Step, by: Actor = Actor()) -> None:  # noqa: B008 it never changes
     """Let the release that was just recorded (or was before) be production; nothing happens where it is.
 
     Raises:
         IncompleteError: it was recorded before, and titles have come since that it lacks.
+        GateError: the canaries of its suite have moved since it was recorded.
         ReleaseError: its encoder was retired.
     """
     encoder = step.axes["encoder"]
     check_complete(encoder, bench.state)
+    check_canaries(bench, encoder)
     document = read_document(bench.home.read(step.key))
     release = Release(
         name=document["name"],

@@ -23,6 +23,7 @@ PARTITIONS = {
     ("suite", "title"): partitions.suite_titles,
     ("encoder",): partitions.encoders,
     ("encoder", "title"): partitions.encoder_titles,
+    ("suite",): partitions.suites,
     ("task",): partitions.tasks,
     ("encoder", "task"): partitions.encoder_tasks,
     (): None,
@@ -35,13 +36,14 @@ FOR_THE_EYE = {
     ("pretraining_corpus", "metadata_embedding"),
     ("labels", "deliveries"),
     ("release", "predictions"),
+    ("release", "canaries"),
     ("snapshot", "contextual_embeddings"),
     ("snapshot", "predictions"),
     ("snapshot", "release"),
 }
 """Edges that the planner does not follow as inputs: the hash of a title's media or words stands in the step itself, a
-corpus and labels are frozen when they are declared, a release asks whether every title has its predictions, and a
-snapshot hashes its members together."""
+corpus and labels are frozen when they are declared, a release asks whether every title has its predictions and whether
+canaries are steady, and a snapshot hashes its members together."""
 
 THROUGH_OTHERS = {("snapshot", "mediafm_encoder"), ("release", "mediafm_encoder"), ("release", "probe_heads")}
 """Inputs that the graph does not draw, for a path leads there by assets between."""
@@ -106,11 +108,17 @@ def test_the_edges_of_the_graph_are_what_the_planners_steps_read(home):
 
 
 def test_jobs_sensors_and_checks_are_all_there():
-    assert {job.name for job in defs.jobs or ()} == {"ingest", "refresh", "train_encoder", "upgrade"}
+    assert {job.name for job in defs.jobs or ()} == {
+        "ingest",
+        "refresh",
+        "train_encoder",
+        "upgrade",
+        "watch_canaries",
+    }
     assert {sensor.name for sensor in defs.sensors or ()} == {"new_titles", "reconcile"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())
-    assert {schedule.name for schedule in defs.schedules or ()} == {"nightly"}
-    assert len(list(defs.asset_checks or ())) == 8
+    assert {schedule.name for schedule in defs.schedules or ()} == {"nightly", "daily_canaries"}
+    assert len(list(defs.asset_checks or ())) == 9
 
 
 def test_the_definitions_are_valid():

@@ -1,0 +1,69 @@
+"""Measurements: what the canaries of a suite were found to do, each a dated declaration that nobody changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Self
+
+from mediafm_core.catalogue import Modality
+from mediafm_core.drift.statistics import Movement
+from mediafm_core.drift.verdicts import Finding
+from mediafm_core.store.home import Home
+
+_SUBJECT: Final = "canary_measurement"
+
+STEADY: Final = "steady"
+MOVED: Final = "moved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """The canaries of one suite, embedded again at one time."""
+
+    suite: str
+    accepted: int  # the acceptance that the reference belongs to; limits are taken from measurements since
+    at: float  # seconds since the epoch
+    n: Mapping[str, int]  # inputs by modality
+    provenance: Mapping[str, str]  # versions of libraries, and the machine
+    changed: Mapping[str, Sequence[str | None]] = field(default_factory=dict)  # of these, since the reference: old, new
+    movements: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by modality: `Movement`
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by modality: `Limits`
+    release: str | None = None  # whose heads scored the canary clips; None where none is live on this suite
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by task: `Shift`
+    findings: Sequence[Mapping[str, str]] = ()  # `Finding`; none where all is steady
+
+    @property
+    def verdict(self) -> str:
+        """`steady` or `moved`."""
+        return MOVED if self.findings else STEADY
+
+    @property
+    def found(self) -> list[Finding]:
+        """What moved."""
+        return [Finding(**finding) for finding in self.findings]
+
+    @property
+    def said(self) -> str:
+        """The verdict with what moved, in one line."""
+        return f"{self.verdict}: {'; '.join(each.said for each in self.found)}" if self.findings else self.verdict
+
+    def movement(self, modality: Modality) -> Movement | None:
+        """The statistics of a modality; None where it has no canaries."""
+        found = self.movements.get(modality.value)
+        return Movement(**found) if found else None
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(**record)
+
+
+def record(home: Home, measurement: Measurement) -> None:
+    """Append a measurement to the history of its suite."""
+    home.declare(_SUBJECT, measurement.suite, asdict(measurement))
+
+
+def history(home: Home, suite: str, *, accepted: int | None = None) -> list[Measurement]:
+    """The measurements of a suite, oldest first; with `accepted` only those that belong to this acceptance."""
+    declared = home.ledger.declarations(_SUBJECT)
+    found = [Measurement.from_json(each.body) for each in declared if each.name == suite]
+    return [each for each in found if accepted is None or each.accepted == accepted]

@@ -1,0 +1,156 @@
+"""The stage of the canaries: the reference is an artifact, made once; whenever the stage runs it also measures."""
+
+import platform
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from mediafm_core.catalogue import ArtifactKey, Modality, Release, Suite, UnimodalSpec
+from mediafm_core.drift.canaries import Canary, from_bytes, of_modality
+from mediafm_core.drift.history import Measurement, history, record
+from mediafm_core.drift.limits import Limits, limits_from
+from mediafm_core.drift.reference import EncoderOf, Reference, Vectors, embed, from_table, to_table
+from mediafm_core.drift.scores import frozen_scores, scored
+from mediafm_core.drift.statistics import Shift, distances, head_shift, movement
+from mediafm_core.drift.verdicts import Finding, modality_finding, scores_finding
+from mediafm_core.encoders.protocol import UnimodalEncoder
+from mediafm_core.encoders.stage import n_threads
+from mediafm_core.encoders.suites import load
+from mediafm_core.execution import Bench, Draft
+from mediafm_core.planning.state import State, Step
+from mediafm_core.store.home import Home, now, provenance
+from mediafm_core.store.ledger import ArtifactRow
+
+
+def _load(spec: UnimodalSpec) -> UnimodalEncoder[Any]:
+    return load(spec, n_threads=n_threads())
+
+
+def make_reference(bench: Bench, step: Step, encoder_of: EncoderOf = _load) -> Draft:
+    """The vectors that later measurements are held against.
+
+    Inputs that were embedded under the same acceptance keep their vectors: to add a canary accepts no movement.
+    """
+    reference = embed(bench.suite(step), inputs(bench, step), encoder_of, _known(bench, step))
+    counts = {f"n_{modality.value}": len(embedded.digests) for modality, embedded in reference.items()}
+    return Draft(to_table(reference), {**counts, "accepted": step.ingredients["accepted"], **machine()})
+
+
+def _known(bench: Bench, step: Step) -> Reference | None:
+    rows = _since_acceptance(bench.home, step)
+    return _read(bench.home, rows[-1].key) if rows else None
+
+
+def _since_acceptance(home: Home, step: Step) -> list[ArtifactRow]:
+    """The references of a step's suite under its acceptance, oldest first."""
+    rows = [row for row in home.ledger.artifacts("canaries") if row.key.partition == step.key.partition]
+    return [row for row in rows if row.manifest.ingredients["accepted"] == step.ingredients["accepted"]]
+
+
+def _read(home: Home, key: ArtifactKey) -> Reference:
+    return from_table(pq.read_table(BytesIO(home.read(key))))
+
+
+def inputs(bench: Bench, step: Step) -> tuple[Canary, ...]:
+    """All canaries of a step's suite; first those that were made."""
+    return tuple(c for table in bench.state.canaries[step.axes["suite"]].tables for c in _table(bench.home, table))
+
+
+def _table(home: Home, sha256: str) -> tuple[Canary, ...]:
+    return from_bytes(home.blobs.path(sha256).read_bytes())
+
+
+def machine() -> dict[str, str]:
+    """What a result may hang on beside the versions of libraries."""
+    return {"machine": platform.platform(), "processor": platform.processor() or platform.machine()}
+
+
+class _Pair(NamedTuple):
+    """One modality's canaries, row for row."""
+
+    before: Vectors  # (n, D), of the reference
+    now: Vectors  # (n, D)
+
+
+_Pairs = Mapping[Modality, _Pair]
+
+
+def measure(bench: Bench, step: Step, encoder_of: EncoderOf = _load) -> None:
+    """Embed the canaries again, hold them against the reference, and append what was found to the history.
+
+    Raises:
+        DimensionError: an encoder gives another width, or numbers that are not finite.
+    """
+    home, suite = bench.home, bench.suite(step)
+    reference, again = _read(home, step.key), embed(suite, inputs(bench, step), encoder_of)
+    pairs = {m: _Pair(was.rows(again[m].digests), again[m].vectors) for m, was in reference.items()}
+    accepted = int(str(step.ingredients["accepted"]))
+    limits = _limits(home, suite, accepted, pairs)
+    movements = {modality: movement(*pair) for modality, pair in pairs.items()}
+    release = live_on(bench.state, suite)
+    shifts = _shifts(bench, step, release, pairs) if release else {}
+    found = [_finding(m, pair, limits[m]) for m, pair in pairs.items()]
+    found += [scores_finding(task, shift) for task, shift in shifts.items()]
+    measurement = Measurement(
+        suite=suite.id,
+        accepted=accepted,
+        at=now(),
+        n={modality.value: len(pair.now) for modality, pair in pairs.items()},
+        provenance=_surroundings(),
+        changed=_changed(home, step),
+        movements={modality.value: moved._asdict() for modality, moved in movements.items()},
+        limits={modality.value: of.to_json() for modality, of in limits.items()},
+        release=release.name if release else None,
+        scores={task: shift._asdict() for task, shift in shifts.items()},
+        findings=[each._asdict() for each in found if each],
+    )
+    record(home, measurement)
+
+
+def _limits(home: Home, suite: Suite, accepted: int, pairs: _Pairs) -> dict[Modality, Limits]:
+    earlier = history(home, suite.id, accepted=accepted)
+    found = {modality: [each.movement(modality) for each in earlier] for modality in pairs}
+    return {
+        modality: limits_from([each for each in moved if each], is_remote=suite.spec(modality).is_remote)
+        for modality, moved in found.items()
+    }
+
+
+def _finding(modality: Modality, pair: _Pair, limits: Limits) -> Finding | None:
+    n_moved = int((distances(*pair) > limits.upper).sum())
+    return modality_finding(modality.value, movement(*pair), limits, n_moved)
+
+
+def live_on(state: State, suite: Suite) -> Release | None:
+    """The release that readers see, where it is bound to this suite and has heads."""
+    release = state.release
+    bound = {encoder.name for encoder in state.encoders if encoder.suite == suite.id}
+    return release if release and release.heads and release.encoder in bound else None
+
+
+def _shifts(bench: Bench, step: Step, release: Release, pairs: _Pairs) -> dict[str, Shift]:
+    """What the heads of the live release make of it, on clips of the canaries that were made."""
+    suite, wish = bench.suite(step), bench.state.canaries[step.axes["suite"]]
+    made = _table(bench.home, wish.tables[0])
+    n_made = {modality: len(of_modality(made, modality)) for modality in pairs}
+    before = {modality: pair.before[: n_made[modality]] for modality, pair in pairs.items()}
+    now_vectors = {modality: pair.now[: n_made[modality]] for modality, pair in pairs.items()}
+    was = frozen_scores(bench.home, release, suite, wish.accepted, before)
+    again = scored(bench.home, release, suite, now_vectors)
+    return {task: head_shift(was[task], scores, again.labels[task]) for task, scores in again.scores.items()}
+
+
+def _surroundings() -> dict[str, str]:
+    return {**provenance(), **machine()}
+
+
+def _changed(home: Home, step: Step) -> dict[str, list[str | None]]:
+    """What is otherwise around than when the reference was first made: name to old and new."""
+    first = _since_acceptance(home, step)[0].manifest
+    was = {**first.provenance, **{name: first.facts[name] for name in machine()}}
+    found = _surroundings()
+    return {
+        name: [was.get(name), found.get(name)] for name in sorted({*was, *found}) if was.get(name) != found.get(name)
+    }
