@@ -49,7 +49,9 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "predictions": Stage(make_predictions),
         "probe_report": Stage(make_report),
         "ablation_report": Stage(make_ablation, settle=forget_rows),
-        "canaries": Stage(make_reference, settle=measure),
+        "canaries": Stage(
+            partial(make_reference, payer=payer_from_environment), settle=partial(measure, payer=payer_from_environment)
+        ),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),
     }

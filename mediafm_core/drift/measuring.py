@@ -3,11 +3,12 @@
 import platform
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import ArtifactKey, Modality, Release, Suite, UnimodalSpec
+from mediafm_core.catalogue import ArtifactKey, Modality, Release, Suite
+from mediafm_core.drift.asking import PayerOf, encoders_of, nobody
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality
 from mediafm_core.drift.history import Measurement, history, record
 from mediafm_core.drift.limits import Limits, limits_from
@@ -15,25 +16,25 @@ from mediafm_core.drift.reference import EncoderOf, Reference, Vectors, embed, f
 from mediafm_core.drift.scores import frozen_scores, scored
 from mediafm_core.drift.statistics import Shift, distances, head_shift, movement
 from mediafm_core.drift.verdicts import Finding, modality_finding, scores_finding
-from mediafm_core.encoders.protocol import UnimodalEncoder
-from mediafm_core.encoders.stage import n_threads
-from mediafm_core.encoders.suites import load
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import State, Step
 from mediafm_core.store.home import Home, now, provenance
 from mediafm_core.store.ledger import ArtifactRow
 
 
-def _load(spec: UnimodalSpec) -> UnimodalEncoder[Any]:
-    return load(spec, n_threads=n_threads())
-
-
-def make_reference(bench: Bench, step: Step, encoder_of: EncoderOf = _load) -> Draft:
+def make_reference(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: EncoderOf | None = None) -> Draft:
     """The vectors that later measurements are held against.
 
     Inputs that were embedded under the same acceptance keep their vectors: to add a canary accepts no movement.
+
+    Args:
+        bench: what a maker works with.
+        step: of a suite.
+        payer: who pays, asked for only where an encoder stands behind an API.
+        encoder_of: other encoders than the suite's own, for tests.
     """
-    reference = embed(bench.suite(step), inputs(bench, step), encoder_of, _known(bench, step))
+    asked = encoder_of or encoders_of(bench.home, payer)
+    reference = embed(bench.suite(step), inputs(bench, step), asked, _known(bench, step))
     counts = {f"n_{modality.value}": len(embedded.digests) for modality, embedded in reference.items()}
     return Draft(to_table(reference), {**counts, "accepted": step.ingredients["accepted"], **machine()})
 
@@ -77,14 +78,16 @@ class _Pair(NamedTuple):
 _Pairs = Mapping[Modality, _Pair]
 
 
-def measure(bench: Bench, step: Step, encoder_of: EncoderOf = _load) -> None:
+def measure(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: EncoderOf | None = None) -> None:
     """Embed the canaries again, hold them against the reference, and append what was found to the history.
+
+    Arguments as in `make_reference`.
 
     Raises:
         DimensionError: an encoder gives another width, or numbers that are not finite.
     """
     home, suite = bench.home, bench.suite(step)
-    reference, again = _read(home, step.key), embed(suite, inputs(bench, step), encoder_of)
+    reference, again = _read(home, step.key), embed(suite, inputs(bench, step), encoder_of or encoders_of(home, payer))
     pairs = {m: _Pair(was.rows(again[m].digests), again[m].vectors) for m, was in reference.items()}
     accepted = int(str(step.ingredients["accepted"]))
     limits = _limits(home, suite, accepted, pairs)

@@ -9,16 +9,19 @@ import pytest
 
 from mediafm_core.catalogue import DELIVERED, SERVER, Modality, Suite, UnimodalSpec
 from mediafm_core.drift import guarding, scores
+from mediafm_core.drift.asking import Forgetful, encoders_of
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality, to_bytes
 from mediafm_core.drift.guarding import canary_alarm
 from mediafm_core.drift.limits import N_QUIET
 from mediafm_core.drift.made import N_INPUTS, made_canaries
 from mediafm_core.drift.scores import canary_titles
 from mediafm_core.drift.watching import accept, add_canaries, in_use, watch
-from mediafm_core.errors import ArtifactError, DimensionError, GateError, PlanError
+from mediafm_core.encoders import openai_text
+from mediafm_core.errors import ArtifactError, DimensionError, GateError, PlanError, RemoteError
 from mediafm_core.execution import Bench, LogReporter, Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
+from mediafm_core.store.paid import Purse
 from tests import catalogue
 from tests.canary_homes import N, RealHeads, Watched, few_canaries, go_live
 from tests.candidates import seen
@@ -372,3 +375,24 @@ def test_a_reference_whose_object_is_damaged_is_not_compared_with(watched: Watch
     with pytest.raises(ArtifactError, match="as it was committed"):
         watched.run()
     assert len(watched.history) == 1
+
+
+def test_a_model_behind_an_api_is_asked_anew_and_paid_for_and_its_answers_are_not_kept(tmp_path: Path) -> None:
+    purse = Purse(tmp_path / "paid.db", run="r", step="s", usd_per_million=1.0)
+    known, new = ({name * 64: np.ones(2, np.float32)} for name in "kn")
+    purse.settle(purse.reserve(10), 10, known)
+    forgetful = Forgetful(purse)
+    assert forgetful.known(list(known)) == {}
+    forgetful.settle(forgetful.reserve(50), 30, new)
+    forgetful.give_back(forgetful.reserve(5))
+    assert list(purse.known([*known, *new])) == list(known)
+    assert purse.spent()[:2] == (2, 40)
+    purse.close()
+
+
+def test_a_model_behind_an_api_without_a_payer_is_refused_by_name(tmp_path: Path) -> None:
+    suite = replace(SUITE, text=openai_text.spec(model="a-model", dims=2, base_url="https://models.example/v1"))
+    home = make_home(tmp_path / "home", (), suites=(suite,), encoders=(), production=None)
+    with pytest.raises(RemoteError, match="nobody who pays"):
+        encoders_of(home)(suite.text)
+    assert suite.text.is_remote
