@@ -1,5 +1,7 @@
 """Held-out scores judged alone and against others: the figures of every report, finding and gate come from here."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from mediafm_core.errors import LabelsError
@@ -33,6 +35,20 @@ def resampled(out: OutOfFold, *, n_draws: int = 200, seed: int = 0) -> Resampled
 def comparable(first: OutOfFold, second: OutOfFold) -> bool:
     """Whether both are scores of the same clips against the same labels."""
     return first.labels.digest == second.labels.digest
+
+
+def on_shared_titles(first: OutOfFold, second: OutOfFold) -> tuple[OutOfFold, OutOfFold] | None:
+    """Both, on the titles that both were scored on; None where these are fewer than two, or labelled otherwise."""
+    shared = set(first.labels.titles).intersection(second.labels.titles)
+    if len(shared) < 2:
+        return None
+    cut = _of_titles(first, shared), _of_titles(second, shared)
+    return cut if comparable(*cut) else None
+
+
+def _of_titles(out: OutOfFold, titles: Collection[str]) -> OutOfFold:
+    chosen = np.isin(out.labels.of, [i for i, title in enumerate(out.labels.titles) if title in titles])
+    return OutOfFold(out.labels.rows(chosen), out.scores[chosen])
 
 
 def difference(first: OutOfFold, second: OutOfFold, *, n_draws: int = 200, seed: int = 0) -> Interval:

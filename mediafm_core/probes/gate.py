@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from mediafm_core.probes.comparing import difference, value
+from mediafm_core.probes.comparing import difference, on_shared_titles, value
 from mediafm_core.probes.labels import OutOfFold
 from mediafm_core.probes.metrics import Interval
 
@@ -52,13 +52,14 @@ def gate(
 
     Args:
         candidate: held-out scores by task.
-        production: the same of production's encoder, on the same labels; None where nothing is live.
+        production: the same of production's encoder, on the same labels of the titles that both have; None where
+            nothing is live.
         floors: the least that a task must reach, where one is set.
         n_draws: of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
-        LabelsError: the two were scored on different labels.
+        LabelsError: the two were scored on different labels of the same titles, or share fewer than two titles.
     """
     live = production or {}
     tasks = sorted({*candidate, *live, *floors})
@@ -73,8 +74,12 @@ def _row(
         lost = value(live) if live else None
         return GateRow(task, None, lost, None, None, None, Verdict.BLOCKS, "the candidate has no head for it")
     reached = value(new)
-    change = difference(new, live, n_draws=n_draws, seed=seed) if live else None
+    # one of the two may lack a title: it was parked, or came later
+    pair = (on_shared_titles(new, live) or (new, live)) if live else None
+    change = difference(*pair, n_draws=n_draws, seed=seed) if pair else None
     verdict, reason = _judge(reached, change, floor)
+    if pair and live and len(pair[0].labels) < max(len(new.labels), len(live.labels)):
+        reason += f", on the {len(pair[0].labels.titles)} titles that both were scored on"
     return GateRow(task, reached, value(live) if live else None, *(change or (None, None, None)), verdict, reason)
 
 

@@ -64,15 +64,15 @@ def _held_out(home: Home, key: ArtifactKey) -> Any:
 
 
 def _live(bench: Bench, candidate: Mapping[str, Any]) -> dict[str, Any]:
-    """Production's held-out scores, of the tasks whose labels are still those of the candidate."""
-    from mediafm_core.probes.comparing import comparable
+    """Production's held-out scores, of the tasks whose labels are those of the candidate on the titles of both."""
+    from mediafm_core.probes.comparing import on_shared_titles
 
     release = bench.state.release
     if release is None:
         return {}
     keys = {task: _head_key(release, task) for task in release.heads}
     scores = {task: _held_out(bench.home, key) for task, key in keys.items()}
-    return {task: out for task, out in scores.items() if task not in candidate or comparable(candidate[task], out)}
+    return {t: out for t, out in scores.items() if t not in candidate or on_shared_titles(candidate[t], out)}
 
 
 def _head_key(release: Release, task: str) -> ArtifactKey:
