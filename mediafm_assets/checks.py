@@ -12,6 +12,7 @@ from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.drift.guarding import latest
 from mediafm_core.planning.desired import desired
+from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.release.candidates import Standing, candidates
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
@@ -42,14 +43,39 @@ def _result(
 @dg.asset_check(asset="deliveries", description="No delivery was refused, and no step is parked after failing.")
 def nothing_is_parked(home: HomeResource) -> dg.AssetCheckResult:
     """What needs a person: see `mediafm status`."""
-    ledger = home.open().ledger
+    return _parked(home.open())
+
+
+def parked_evaluation(home: Home) -> dg.AssetCheckEvaluation:
+    """The same as an event that a run logs at its end, so that the UI shows it without anybody asking."""
+    found = _parked(home)
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey("deliveries"),
+        check_name="nothing_is_parked",
+        passed=found.passed,
+        metadata=found.metadata,
+        severity=found.severity,
+    )
+
+
+def _parked(home: Home) -> dg.AssetCheckResult:
+    failures = [failure for failure in home.ledger.failures().values() if failure.parked]
+    asked = _asked_for(home) if failures else set()
     parked = [
         {"what": f"{failure.key.kind} of {failure.key.partition}", "why": failure.message}
-        for failure in ledger.failures().values()
-        if failure.parked
+        for failure in failures
+        if failure.key in asked
     ]
-    refused = [{"what": f"delivery {r.delivered_as}", "why": r.message} for r in ledger.rejections()]
-    return _result([*parked, *refused], len(read_state(home.open()).titles))
+    refused = [{"what": f"delivery {r.delivered_as}", "why": r.message} for r in home.ledger.rejections()]
+    return _result([*parked, *refused], len(home.ledger.declared("title")))
+
+
+def _asked_for(home: Home) -> set[ArtifactKey]:
+    """What a plan may hold: what failed of an earlier delivery needs nobody."""
+    state = read_state(home)
+    wanted = desired(state)
+    due = snapshot_step(state, wanted)
+    return {step.key for step in wanted.steps()} | ({due.key} if due else set())
 
 
 @dg.asset_check(asset="shots", description="The shots of each title tile it: no gap, no overlap, to its end.")

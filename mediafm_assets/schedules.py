@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import refresh, steps_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
@@ -14,6 +15,8 @@ from mediafm_core.stock import read_state
 def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
     """Submits everything that the planner misses of the whole catalogue: what no sensor caught during the day."""
     opened = home.open()
+    if off := why_off(opened.root, "nightly"):
+        return dg.SkipReason(off)
     sync(context.instance, opened)
     steps = plan(read_state(opened)).steps
     if not steps:
@@ -25,6 +28,8 @@ def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.Run
 def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[dg.RunRequest] | dg.SkipReason:
     """Measures every suite that an encoder is bound to, or that is watched already, once a day."""
     opened = home.open()
+    if off := why_off(opened.root, "daily_canaries"):
+        return dg.SkipReason(off)
     sync(context.instance, opened)
     at = context.scheduled_execution_time.isoformat()
     wanted = [dg.RunRequest(run_key=f"{suite} {at}", partition_key=suite) for suite in in_use(read_state(opened))]

@@ -1,10 +1,13 @@
 """Sensors only ask: the landing folder what has arrived, the planner what is missing."""
 
+import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
@@ -41,6 +44,8 @@ def new_titles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Se
 
     Each content is taken once. A changed delivery is a re-delivery; one that vanishes is nothing.
     """
+    if off := why_off(home.open().root, "new_titles"):
+        return dg.SkipReason(off)
     found = arrivals(home.open())
     being_taken = _being_taken(context.instance)
     new = [listing for listing in found.complete if listing.path.name not in being_taken]
@@ -57,17 +62,55 @@ def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Sen
     It waits while any run is under way, which may be making what is missing. A step that failed three times is parked:
     `mediafm status` shows it, and it is not submitted again.
     """
-    _settle_abandoned(context.instance, home)
-    if n_under_way := context.instance.get_runs_count(dg.RunsFilter(statuses=_UNDER_WAY)):
-        return dg.SkipReason(f"{n_under_way} runs are under way; they may be making what is missing.")
     opened = home.open()
+    if off := why_off(opened.root, "reconcile"):
+        return dg.SkipReason(off)
+    _settle_abandoned(context.instance, home)
+    if busy := _busy(context.instance):
+        return dg.SkipReason(busy)
     sync(context.instance, opened)
     state = read_state(opened)
     steps = (plan(state).steps or _unheard_of(context, state))[:MAX_STEPS_PER_RUN]
-    if not steps:
-        return dg.SkipReason("Nothing is missing.")
+    return _submit(context.instance, steps) if steps else dg.SkipReason("Nothing is missing.")
+
+
+@dg.sensor(job=refresh, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def new_encoders(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
+    """Embeds the whole catalogue with an encoder as soon as its training has finished, and makes its heads and report.
+
+    It remembers the encoders that it has brought up to the catalogue, and plans nothing until there is another one.
+    """
+    opened = home.open()
+    if off := why_off(opened.root, "new_encoders"):
+        return dg.SkipReason(off)
+    trained = {row.key.partition: row.key.fingerprint for row in opened.ledger.artifacts("mediafm_encoder")}
+    served = json.loads(context.cursor) if context.cursor else {}
+    if all(served.get(name) == made for name, made in trained.items()):
+        return dg.SkipReason("No encoder has finished its training.")
+    _settle_abandoned(context.instance, home)
+    if busy := _busy(context.instance):
+        return dg.SkipReason(busy)
+    sync(context.instance, opened)
+    steps = [step for step in plan(read_state(opened)).steps if _serves(step, set(trained))][:MAX_STEPS_PER_RUN]
+    if steps:
+        return _submit(context.instance, steps)
+    context.update_cursor(json.dumps(trained))
+    return dg.SkipReason("Every trained encoder has what it needs.")
+
+
+def _serves(step: Step, trained: set[str]) -> bool:
+    """Whether a step is about a trained encoder, or is the labels that its heads are fitted on."""
+    return step.key.kind == "labels" or (step.axes.get("encoder") in trained and step.key.kind != "ablation_report")
+
+
+def _busy(instance: dg.DagsterInstance) -> str:
+    n_under_way = instance.get_runs_count(dg.RunsFilter(statuses=_UNDER_WAY))
+    return f"{n_under_way} runs are under way; they may be making what is missing." if n_under_way else ""
+
+
+def _submit(instance: dg.DagsterInstance, steps: Sequence[Step]) -> dg.SensorResult | dg.SkipReason:
     signature = fingerprint("steps", {"keys": [list(step.key) for step in steps]})
-    return _bounded(context.instance, signature, steps_config(steps))
+    return _bounded(instance, signature, steps_config(steps))
 
 
 def _unheard_of(context: dg.SensorEvaluationContext, state: State) -> tuple[Step, ...]:

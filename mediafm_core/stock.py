@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from typing import NamedTuple
 
 from mediafm_core.catalogue import (
     KINDS,
@@ -19,14 +20,17 @@ from mediafm_core.catalogue import (
     Title,
     TrainingSet,
     join_partition,
+    split_partition,
 )
 from mediafm_core.errors import HomeError
 from mediafm_core.identity import TitleId
+from mediafm_core.planning.cost import Cost, Past, cost
 from mediafm_core.planning.desired import titles_of_new_heads
-from mediafm_core.planning.plan import Earlier, Plan, plan, standing_of, with_reasons
+from mediafm_core.planning.plan import Earlier, Plan, for_titles, plan, standing_of, with_reasons
 from mediafm_core.planning.state import Scored, State, Step, scored_by
+from mediafm_core.planning.why import Explained, check_place, explain
 from mediafm_core.store.home import Home
-from mediafm_core.store.ledger import Ledger
+from mediafm_core.store.ledger import FailureRow, Ledger
 from mediafm_core.store.pointer import read_pointer
 
 
@@ -122,6 +126,23 @@ def explained_plan(home: Home, state: State) -> Plan:
     return with_history(home, state, plan(state))
 
 
+def title_plan(home: Home, title: str) -> Plan:
+    """What can be made of one title now, each step with its reason; no other title is read.
+
+    Blocked are its steps that are parked, and those that wait for parked steps or for what is of no title, such as an
+    encoder that is not trained yet.
+
+    Raises:
+        PlanError: there is no such title.
+    """
+    state = read_state(home, [title])
+    check_place(state, "deliveries", title)
+    found = plan(state)
+    now = [step for step in for_titles(found.steps, state, {title}) if step.title == title]
+    later = [step for step in (*found.steps, *found.blocked) if step.title == title and step not in now]
+    return with_history(home, state, Plan(tuple(now), tuple(later)))
+
+
 def with_history(home: Home, state: State, found: Plan) -> Plan:
     """The same plan, each step with its reason."""
     return found._replace(steps=tuple(with_reasons(found.steps, earlier(home, state, found.steps))))
@@ -133,3 +154,61 @@ def earlier(home: Home, state: State, steps: Iterable[Step]) -> Earlier:
     standing = [ArtifactKey(*place, state.standing[place]) for place in places if place in state.standing]
     rows = home.ledger.rows(standing).values()
     return {(row.key.kind, row.key.partition): row.manifest.ingredients for row in rows}
+
+
+class Told(NamedTuple):
+    """How it stands with one step, with what the ledger says of it."""
+
+    explained: Explained
+    since: float | None  # seconds since the epoch, of the artifact that is there
+    seconds: float | None  # that making it took
+    attempts: int  # that failed
+    error: str  # of the last one
+
+
+def explain_step(home: Home, kind: str, partition: str) -> list[Told]:
+    """Why a step is planned, waits, is there, or is not asked for. Of a title's step no other title is read.
+
+    Raises:
+        PlanError: there is no such asset, or the partition names what is not in the catalogue.
+    """
+    title = split_partition(kind, partition).get("title")
+    state = read_state(home, None if title is None else [title])
+    last = home.ledger.latest(kind, partition)
+    told = explain(state, kind, partition, last.manifest.ingredients if last else None)
+    failures = home.ledger.failures()
+    return [_told(each, home.ledger, failures) for each in told]
+
+
+def _told(explained: Explained, ledger: Ledger, failures: Mapping[ArtifactKey, FailureRow]) -> Told:
+    row = ledger.artifact(explained.key) if explained.key else None
+    failed = failures.get(explained.key) if explained.key else None
+    made = row.manifest if row else None
+    return Told(
+        explained,
+        made.made_at if made else None,
+        made.seconds if made else None,
+        failed.attempts if failed else 0,
+        failed.message if failed else "",
+    )
+
+
+def cost_of(home: Home, steps: Iterable[Step]) -> Cost:
+    """What these steps will take, by the last ones of each kind that were made in this home."""
+    planned = list(steps)
+    titles = {step.title for step in planned if step.title}
+    return cost(planned, partial(_past, home.ledger), _shots_of(home.ledger, titles))
+
+
+_N_PAST = 200  # artifacts of a kind that an estimate rests on, the last ones
+
+
+def _past(ledger: Ledger, kind: str) -> list[Past]:
+    made = [row.manifest for row in ledger.last(kind, _N_PAST)]
+    return [Past(each.seconds, each.facts.get("n_shots")) for each in made]
+
+
+def _shots_of(ledger: Ledger, titles: Collection[TitleId]) -> dict[TitleId, int]:
+    """The shots of the titles whose shots were ever found, by the last ones."""
+    rows = ledger.rows(ledger.committed_in_order({"shots": titles}))
+    return {TitleId(key.partition): row.manifest.facts["n_shots"] for key, row in rows.items()}

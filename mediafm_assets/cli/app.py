@@ -10,6 +10,7 @@ from mediafm_assets.cli import (
     home_commands,
     mending_commands,
     narrative_commands,
+    plan_commands,
     reading_commands,
     release_commands,
     suite_commands,
@@ -33,8 +34,8 @@ for command in (home_commands.init, demo, demo_upgrade, home_commands.dev):
     app.command()(command)
 for command in (
     catalogue_commands.ingest,
-    catalogue_commands.plan,
-    catalogue_commands.apply,
+    plan_commands.plan,
+    plan_commands.apply,
     catalogue_commands.status,
     mending_commands.retry,
     mending_commands.rebuild,

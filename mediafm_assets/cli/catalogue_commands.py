@@ -1,23 +1,16 @@
 """What arrives, what is missing, and making it."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
-from mediafm_assets.cli.progress import describe
 from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
-from mediafm_core.execution import Status
 from mediafm_core.ingest.listing import deliveries_in
-from mediafm_core.ingest.taking import arrivals, examine, take, take_or_refuse
-from mediafm_core.media.leftovers import sweep_now_and_then
-from mediafm_core.planning.plan import Plan
+from mediafm_core.ingest.taking import arrivals, examine, take
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
-
-_SHOWN_STEPS = 60
 
 
 def ingest(
@@ -66,78 +59,6 @@ def _take_one(home: Home, path: Path, title: str | None) -> MediaFMError | None:
         console.print(f"ignored  {path.name}/{name}: no part of a delivery", markup=False)
     console.print(f"{'taken' if changed else 'known'}    {examined.title.id}", markup=False)
     return None
-
-
-def plan(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show what is missing and why, with what lies complete in the landing folder. Changes nothing.
-
-    Example: mediafm plan --json
-    """
-    from mediafm_assets.cli.running import landing_plan
-
-    opened = open_home(home)
-    found, refused = landing_plan(opened)
-    for error in refused:
-        typer.echo(f"would be refused  {type(error).__name__}: {error}", err=True)
-    if as_json:
-        steps = found.steps
-        print_json([{"asset": s.key.kind, "partition": s.key.partition, "reason": s.reason} for s in steps])
-    else:
-        show_plan(opened, found)
-
-
-def show_plan(home: Home, plan: Plan) -> None:
-    """Print a plan: each step while they are few, counts, and an estimate from what such steps took before."""
-    if not plan.steps:
-        console.print(
-            f"Nothing is missing.{f' {len(plan.blocked)} steps are parked: see `mediafm status`.' * bool(plan.blocked)}"
-        )
-        return
-    if len(plan.steps) <= _SHOWN_STEPS:
-        print_table("missing", ("step", "reason"), [(describe(*step.key[:2]), step.reason) for step in plan.steps])
-    counts = Counter(step.key.kind for step in plan.steps)
-    rows = [(kind, n, _estimate_s(home, kind, n)) for kind, n in counts.items()]
-    print_table(f"{len(plan.steps)} steps", ("asset", "steps", "seconds, as before"), rows)
-
-
-def _estimate_s(home: Home, kind: str, n_steps: int) -> float | None:
-    """Seconds that so many steps took in the past, on average; None where none was ever made."""
-    seconds = [row.manifest.seconds for row in home.ledger.artifacts(kind)]
-    return n_steps * sum(seconds) / len(seconds) if seconds else None
-
-
-def apply(home: HomeOption = None) -> None:
-    """Take what lies complete in the landing folder, and make everything that is missing.
-
-    Example: mediafm apply
-    """
-    opened = open_home(home)
-    if not apply_all(opened):
-        raise typer.Exit(1)
-
-
-def apply_all(home: Home) -> bool:
-    """Take arrivals and carry out the plan; whether all of it was done."""
-    from mediafm_assets.cli.running import carry_out_plan
-    from mediafm_core.stock import explained_plan
-
-    sweep_now_and_then(home)
-    taken = [take_or_refuse(home, listing) for listing in arrivals(home).complete]
-    refused = [error for error in taken if isinstance(error, DeliveryError)]
-    for error in refused:
-        typer.echo(f"refused  {type(error).__name__}: {error}", err=True)
-    found = explained_plan(home, read_state(home))
-    if not found.steps:
-        console.print("Nothing was missing.")
-        return not refused
-    outcomes = carry_out_plan(home, found, console)
-    failed = [outcome for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)]
-    not_done = {outcome.key[:2] for outcome in failed}
-    n_done = sum(1 for step in found.steps if step.key[:2] not in not_done)
-    console.print(f"{n_done} of {len(found.steps)} steps done, {len(found.steps) - n_done} not.")
-    for outcome in failed:
-        typer.echo(f"{outcome.key.kind} of {outcome.key.partition}: {outcome.error}", err=True)
-    return not failed and not refused
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:

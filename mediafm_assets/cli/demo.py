@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from mediafm_assets.cli.catalogue_commands import show_plan
 from mediafm_assets.cli.context import HomeOption, console, home_root, peak_memory_gib, print_table
 from mediafm_assets.cli.films import FILM, TRAILER, fetch_films
+from mediafm_assets.cli.plan_commands import show_plan
 from mediafm_assets.cli.samples import CUT, SAMPLES, committed_films, cut_truth, trailer_truth
 from mediafm_core.execution import Outcome, Status
 from mediafm_core.identity import TitleId

@@ -9,10 +9,10 @@ from typing import Annotated
 import pyarrow.parquet as pq
 import typer
 
-from mediafm_assets.cli.catalogue_commands import show_plan
 from mediafm_assets.cli.context import HomeOption, console, home_root, peak_memory_gib, print_table
 from mediafm_assets.cli.encoder_commands import train_encoder
 from mediafm_assets.cli.narrative_commands import generate_titles
+from mediafm_assets.cli.plan_commands import show_plan
 from mediafm_assets.cli.release_commands import promote_encoder, roll_back_release
 from mediafm_core.execution import Outcome, Status
 from mediafm_core.ingest.listing import deliveries_below

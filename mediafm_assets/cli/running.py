@@ -8,8 +8,9 @@ from typing import Any
 import dagster as dg
 from rich.console import Console
 
+from mediafm_assets.automations import write_automations
 from mediafm_assets.cli.progress import ShownProgress
-from mediafm_assets.jobs import refresh, steps_config
+from mediafm_assets.jobs import pairs_config, refresh
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER, HomeResource
 from mediafm_core.errors import DeliveryError, PlanError
@@ -56,6 +57,7 @@ def initialise(root: Path) -> Home:
     settings = dagster_folder(home) / "dagster.yaml"
     if not settings.exists():
         settings.write_text(DAGSTER_YAML)
+    write_automations(home.root)
     with dagster_instance(home) as instance:
         sync(instance, home)
     return home
@@ -91,7 +93,12 @@ def _examined(listing: Listing) -> Examined | DeliveryError:
 
 def carry_out_plan(home: Home, plan: Plan, console: Console) -> list[Outcome]:
     """Run the steps of a plan as one run of the job `refresh`, with progress, and return what became of each."""
-    return run_job(home, refresh, steps_config(plan.steps), len(plan.steps), console)
+    return carry_out_pairs(home, [(step.key.kind, step.key.partition) for step in plan.steps], console)
+
+
+def carry_out_pairs(home: Home, wanted: list[tuple[str, str]], console: Console) -> list[Outcome]:
+    """Make the artifacts of these partitions, in this order, in the same way."""
+    return run_job(home, refresh, pairs_config(wanted), len(wanted), console)
 
 
 def run_job(home: Home, job: dg.JobDefinition, config: dict[str, Any], n_steps: int, console: Console) -> list[Outcome]:

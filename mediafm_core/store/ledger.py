@@ -170,6 +170,12 @@ class Ledger:
         """All artifacts, or those of one kind, in the order of their commits."""
         return list(self._artifacts(*([schema.artifacts.c.kind == kind] if kind else [])))
 
+    def last(self, kind: str, n: int) -> list[ArtifactRow]:
+        """The last artifacts of a kind, at most so many, newest first."""
+        table = schema.artifacts
+        newest = select(table.c.sequence).where(table.c.kind == kind).order_by(table.c.sequence.desc()).limit(n)
+        return list(self._artifacts(table.c.sequence.in_(newest)))[::-1]
+
     def committed_in_order(self, places: Mapping[str, Collection[str]] | None = None) -> list[ArtifactKey]:
         """The keys of committed artifacts, all or those in these partitions by kind, in the order of their commits."""
         columns = (*_KEY, schema.artifacts.c.sequence)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mediafm_assets.cli import main
 from mediafm_assets.cli.app import app
 from mediafm_core.consumption.catalogue import open_catalogue
-from mediafm_core.errors import MediaFMError
+from mediafm_core.errors import MediaFMError, PlanError
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Ledger
@@ -193,18 +193,23 @@ def test_a_title_option_needs_one_delivery_and_an_id(mediafm, tmp_path):
 
 
 def test_a_plan_is_a_list_of_asset_partition_and_reason(mediafm, home, tmp_path):
-    assert json.loads(mediafm("plan", "--json").stdout) == []
+    assert json.loads(mediafm("plan", "--json").stdout)["steps"] == []
     homes.ingest(home, deliver(tmp_path, "gamma"))
-    steps = json.loads(mediafm("plan", "--json").stdout)
+    found = json.loads(mediafm("plan", "--json").stdout)
+    steps, cost = found["steps"], found["cost"]
     assert {(step["asset"], step["partition"]) for step in steps} == planned_now(home)
     assert all(set(step) == {"asset", "partition", "reason"} for step in steps)
     assert all(step["reason"] for step in steps)
+    assert sum(row["steps"] for row in cost["assets"]) == len(steps)
+    assert cost["unknown"] == []  # such steps were made before
+    assert cost["seconds"] == pytest.approx(sum(row["seconds"] for row in cost["assets"]))
 
 
 def test_a_plan_shows_what_lies_complete_in_the_landing_folder_and_takes_nothing(mediafm, home):
     (deliver(home.landing, "gamma") / "_COMPLETE").touch()
     before = home.ledger.dump()
-    assert ("shots", "gamma") in {(s["asset"], s["partition"]) for s in json.loads(mediafm("plan", "--json").stdout)}
+    steps = json.loads(mediafm("plan", "--json").stdout)["steps"]
+    assert ("shots", "gamma") in {(step["asset"], step["partition"]) for step in steps}
     assert home.ledger.dump() == before
 
 
@@ -213,9 +218,34 @@ def test_a_plan_says_what_would_be_refused_and_still_plans_the_rest(mediafm, hom
         (deliver(home.landing, name) / "_COMPLETE").touch()
     (home.landing / "broken" / "media.mp4").write_bytes(b"no film")
     result = mediafm("plan", "--json")
-    assert {step["partition"] for step in json.loads(result.stdout)} >= {"gamma"}
+    assert {step["partition"] for step in json.loads(result.stdout)["steps"]} >= {"gamma"}
     assert result.stderr.startswith("would be refused  MediaError: ")
     assert result.exit_code == 0
+
+
+def test_why_explains_one_step_and_refuses_what_is_not_there(mediafm, home):
+    (found,) = json.loads(mediafm("plan", "--why", "shots", "alpha", "--json").stdout)
+    assert found["standing"] == "there"
+    assert {row["verdict"] for row in found["ingredients"]} == {"same"}
+    row = home.ledger.latest("shots", "alpha")
+    assert row is not None
+    assert found["fingerprint"] == row.key.fingerprint
+    assert "there since" in mediafm("plan", "--why", "shots", "alpha").stdout
+    assert "snapshot: there since" in mediafm("plan", "--why", "snapshot", "").stdout
+    with pytest.raises(PlanError, match="no title 'nobody'"):
+        mediafm("plan", "--why", "shots", "nobody")
+
+
+def test_one_title_is_planned_and_applied_alone(mediafm, home, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma"), deliver(tmp_path, "delta"))
+    steps = json.loads(mediafm("plan", "--title", "gamma", "--json").stdout)["steps"]
+    assert {step["partition"].split("|")[-1] for step in steps} == {"gamma"}
+    assert "0 not." in mediafm("apply", "--title", "gamma").stdout
+    assert json.loads(mediafm("plan", "--title", "gamma", "--json").stdout)["steps"] == []
+    assert {row["title"] for row in json.loads(mediafm("titles", "--json").stdout) if row["title"]} >= {"gamma"}
+    assert home.ledger.latest("shots", "delta") is None
+    with pytest.raises(PlanError, match="no title 'nobody'"):
+        mediafm("apply", "--title", "nobody")
 
 
 def test_apply_takes_what_has_landed_makes_what_is_missing_and_then_has_nothing_to_do(mediafm, home):

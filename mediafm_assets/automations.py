@@ -1,0 +1,57 @@
+"""Which automations run on a home, by a file that is read at each tick: no restart, and one place for all of them."""
+
+import tomllib
+from pathlib import Path
+
+from mediafm_core.errors import HomeError
+
+FILE = "automations.toml"
+
+AUTOMATIONS = {
+    "new_titles": "takes what lies complete in the landing folder",
+    "new_encoders": "embeds the catalogue with an encoder when its training has finished, and fits its heads",
+    "reconcile": "makes what is missing, whatever the reason",
+    "daily_canaries": "measures at 04:00 UTC whether an encoder has drifted",
+    "nightly": "makes at 03:00 UTC what nothing caught during the day",
+}
+"""What each does, by the name of its sensor or schedule."""
+
+
+def write_automations(root: Path) -> None:
+    """Say in a home that all automations are on; what somebody set there before stays."""
+    path = root / FILE
+    if not path.exists():
+        lines = [f"{name} = true  # {does}\n" for name, does in AUTOMATIONS.items()]
+        path.write_text("# Set one to false to switch it off on this home; it is read at each tick.\n" + "".join(lines))
+
+
+def why_off(root: Path, name: str) -> str | None:
+    """Why an automation does nothing on this home; None where it is on, as it is unless the file says otherwise.
+
+    Raises:
+        HomeError: the file cannot be read, or says something else than true or false of the known automations.
+    """
+    said = _read(root / FILE)
+    unknown = sorted(set(said).difference(AUTOMATIONS))
+    if unknown or not all(isinstance(value, bool) for value in said.values()):
+        raise HomeError(
+            f"file {FILE}",
+            found=f"unknown automations: {', '.join(unknown)}" if unknown else "a value that is no truth value",
+            expected=f"true or false for {', '.join(AUTOMATIONS)}",
+            next_step="Mend the file in the home's folder, or delete it: then all are on.",
+        )
+    return f"It is off: {FILE} of the home says so." if said.get(name) is False else None
+
+
+def _read(path: Path) -> dict[str, object]:
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HomeError(
+            f"file {FILE}",
+            found=f"no TOML: {error}",
+            expected="lines such as `nightly = false`",
+            next_step="Mend the file in the home's folder, or delete it: then all are on.",
+        ) from error

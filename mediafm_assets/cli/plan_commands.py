@@ -1,0 +1,203 @@
+"""What is missing, why, and what it will cost; and making it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
+from mediafm_assets.cli.progress import describe
+from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey
+from mediafm_core.errors import DeliveryError
+from mediafm_core.execution import Status
+from mediafm_core.ingest.taking import arrivals, take_or_refuse
+from mediafm_core.media.leftovers import sweep_now_and_then
+from mediafm_core.planning.cost import Cost
+from mediafm_core.planning.plan import Plan
+from mediafm_core.planning.why import Standing, shortened
+from mediafm_core.stock import Told, cost_of, explain_step, explained_plan, read_state, title_plan
+from mediafm_core.store.home import Home
+
+_SHOWN_STEPS = 60
+
+_TitleOption = Annotated[
+    str | None, typer.Option("--title", help="Only this title; no other is read.", metavar="TITLE", show_default=False)
+]
+_WhyOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        "--why",
+        help="Explain one step: its asset, and its partition, '' where it has none.",
+        metavar="ASSET PARTITION",
+        show_default=False,
+    ),
+]
+
+
+def plan(
+    why: _WhyOption = None, title: _TitleOption = None, home: HomeOption = None, as_json: JsonOption = False
+) -> None:
+    """Show what is missing, why, and what it will cost, with what lies complete in the landing folder. Changes nothing.
+
+    Examples: mediafm plan --json; mediafm plan --title my-film; mediafm plan --why shots my-film
+    """
+    opened = open_home(home)
+    if why is not None:
+        return _print_why(opened, *why, as_json=as_json)
+    found = title_plan(opened, title) if title else _landing_plan(opened)
+    return print_json(_plan_json(opened, found)) if as_json else show_plan(opened, found)
+
+
+def _landing_plan(home: Home) -> Plan:
+    from mediafm_assets.cli.running import landing_plan
+
+    found, refused = landing_plan(home)
+    for error in refused:
+        typer.echo(f"would be refused  {type(error).__name__}: {error}", err=True)
+    return found
+
+
+def _plan_json(home: Home, found: Plan) -> dict[str, Any]:
+    cost = cost_of(home, found.steps)
+    return {
+        "steps": [{"asset": s.key.kind, "partition": s.key.partition, "reason": s.reason} for s in found.steps],
+        "blocked": [{"asset": s.key.kind, "partition": s.key.partition} for s in found.blocked],
+        "cost": {
+            "seconds": cost.seconds,
+            "unknown": list(cost.unknown),
+            "assets": [
+                {"asset": k.kind, "steps": k.n_steps, "seconds": k.seconds, "past_runs": k.n_runs} for k in cost.kinds
+            ],
+        },
+    }
+
+
+def show_plan(home: Home, found: Plan) -> None:
+    """Print a plan: each step while they are few, counts, and an estimate from what such steps took before."""
+    if not found.steps:
+        console.print(f"Nothing is missing.{_blocked_said(found)}")
+        return
+    if len(found.steps) <= _SHOWN_STEPS:
+        print_table("missing", ("step", "reason"), [(describe(*step.key[:2]), step.reason) for step in found.steps])
+    cost = cost_of(home, found.steps)
+    rows = [(kind.kind, kind.n_steps, kind.seconds, kind.basis) for kind in cost.kinds]
+    print_table(f"{len(found.steps)} steps", ("asset", "steps", "seconds", "from"), [*rows, _sum_of(cost)])
+    if found.blocked:
+        console.print(_blocked_said(found).strip())
+
+
+def _sum_of(cost: Cost) -> tuple[object, ...]:
+    said = f"and {', '.join(cost.unknown)}, unknown" if cost.unknown else ""
+    return "together", sum(kind.n_steps for kind in cost.kinds), cost.seconds, said
+
+
+def _blocked_said(found: Plan) -> str:
+    said = f" {len(found.blocked)} steps wait for others: `mediafm plan --why ASSET PARTITION` says for which."
+    return said if found.blocked else ""
+
+
+def _print_why(home: Home, asset: str, partition: str, *, as_json: bool) -> None:
+    told = explain_step(home, asset, partition)
+    if as_json:
+        return print_json([_why_json(each) for each in told])
+    for each in told:
+        console.print(f"{describe(asset, partition)}: {_in_words(each)}", markup=False)
+        rows = [(i.name, shortened(i.now), shortened(i.before), i.verdict) for i in each.explained.ingredients]
+        if rows:
+            print_table("made from", ("ingredient", "now", "last time", ""), rows)
+    return None
+
+
+def _why_json(told: Told) -> dict[str, Any]:
+    found = told.explained
+    return {
+        "standing": found.standing.value,
+        "fingerprint": found.key.fingerprint if found.key else None,
+        "in_words": _in_words(told),
+        "since": told.since,
+        "seconds": told.seconds,
+        "attempts": told.attempts,
+        "error": told.error,
+        "waits_for": [{"asset": key.kind, "partition": key.partition} for key in found.waits_for],
+        "ingredients": [{**each._asdict(), "verdict": each.verdict} for each in found.ingredients],
+    }
+
+
+def _in_words(told: Told) -> str:
+    found, waits = told.explained, _described(told.explained.waits_for)
+    match found.standing:
+        case Standing.THERE:
+            at = datetime.fromtimestamp(told.since or 0.0, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            return f"there since {at}, made in {told.seconds or 0.0:.1f} s"
+        case Standing.PARKED:
+            return f"parked after {told.attempts} failed attempts: {told.error}"
+        case Standing.BLOCKED:
+            return f"blocked by what is parked: {waits}"
+        case Standing.NOT_ASKED:
+            return f"not asked for: {found.because}"
+        case Standing.ON_REQUEST:
+            said = "made when somebody asks for it, by no plan"
+        case Standing.PLANNED:
+            said = "planned: " + _changed(told)
+    said += f"; after {waits}" if waits else ""
+    return said + (f"; failed {told.attempts} times: {told.error}" if told.attempts else "")
+
+
+def _changed(told: Told) -> str:
+    ingredients = told.explained.ingredients
+    if all(each.before is None for each in ingredients):
+        return "never made"
+    changed = [each.name for each in ingredients if each.verdict != "same"]
+    return f"{' and '.join(changed)} changed" if changed else "the last one is gone"
+
+
+def _described(keys: tuple[ArtifactKey, ...], n_shown: int = 5) -> str:
+    named = [describe(key.kind, key.partition) for key in dict.fromkeys(keys)]
+    return ", ".join(named[:n_shown]) + (f" and {len(named) - n_shown} more" if len(named) > n_shown else "")
+
+
+def apply(title: _TitleOption = None, home: HomeOption = None) -> None:
+    """Take what lies complete in the landing folder and make everything that is missing, or make what one title misses.
+
+    Examples: mediafm apply; mediafm apply --title my-film
+    """
+    opened = open_home(home)
+    if not (apply_title(opened, title) if title else apply_all(opened)):
+        raise typer.Exit(1)
+
+
+def apply_all(home: Home) -> bool:
+    """Take arrivals and carry out the plan; whether all of it was done."""
+    sweep_now_and_then(home)
+    taken = [take_or_refuse(home, listing) for listing in arrivals(home).complete]
+    refused = [error for error in taken if isinstance(error, DeliveryError)]
+    for error in refused:
+        typer.echo(f"refused  {type(error).__name__}: {error}", err=True)
+    found = explained_plan(home, read_state(home))
+    return _carry_out(home, [step.key[:2] for step in found.steps]) and not refused
+
+
+def apply_title(home: Home, title: str) -> bool:
+    """Carry out what can be made of one title now, and let readers see it; whether all of it was done.
+
+    Raises:
+        PlanError: there is no such title.
+    """
+    steps = [step.key[:2] for step in title_plan(home, title).steps]
+    return _carry_out(home, [*steps, ("snapshot", UNPARTITIONED)] if steps else [])
+
+
+def _carry_out(home: Home, wanted: list[tuple[str, str]]) -> bool:
+    from mediafm_assets.cli.running import carry_out_pairs
+
+    if not wanted:
+        console.print("Nothing was missing.")
+        return True
+    outcomes = carry_out_pairs(home, wanted, console)
+    failed = [outcome for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)]
+    not_done = {outcome.key[:2] for outcome in failed}
+    n_done = sum(pair not in not_done for pair in wanted)
+    console.print(f"{n_done} of {len(wanted)} steps done, {len(wanted) - n_done} not.")
+    for outcome in failed:
+        typer.echo(f"{outcome.key.kind} of {outcome.key.partition}: {outcome.error}", err=True)
+    return not failed
