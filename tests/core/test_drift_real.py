@@ -48,6 +48,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     found = Real(home, SUITE)
     made = made_canaries()
     found.declare(tuple(c for m in Modality for c in [c for c in made if c.modality is m][: N_OF[m]]))
+    found.run()  # the reference
     yield found
     home.ledger.close()
 
@@ -84,7 +85,6 @@ def test_unchanged_encoders_are_steady_to_the_last_bit(real: Real) -> None:
 def test_a_change_of_an_encoder_alarms_and_is_named(
     real: Real, modality: Modality, change: dict[str, Change], said: str
 ) -> None:
-    real.run()
     real.changed = {modality: Changed(SUITE.spec(modality), **change)}
     (found,) = real.measured().found
     assert found.said.startswith(said)
