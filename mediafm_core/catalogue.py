@@ -58,6 +58,19 @@ class DeliveredFile:
         return cls(**{**record, "part": Part(record["part"])})
 
 
+RENDERING = 1
+"""Of `Metadata.described`: raised when the same fields give another text. It is told beside the embedding; hashed is
+the text itself, so titles whose text stays are not embedded again."""
+
+REVIEW_CHARACTERS = 2000
+"""So much of a title's reviews is read, all together."""
+
+LATER = "later"
+"""Marks fields that records did not have at first: what they hold is written and hashed where it says something."""
+
+_LATER = MappingProxyType({LATER: True})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
     """What title.json says about a title."""
@@ -69,16 +82,44 @@ class Metadata:
     attribution: str = ""
     licence: str = ""
     source: str = ""
+    series: str = field(default="", metadata=_LATER)
+    season: int | None = field(default=None, metadata=_LATER)  # 0 for what stands outside of the seasons
+    episode: int | None = field(default=None, metadata=_LATER)
+    genres: tuple[str, ...] = field(default=(), metadata=_LATER)  # paths in a taxonomy, e.g. drama/courtroom
+    cast: tuple[str, ...] = field(default=(), metadata=_LATER)
+    reviews: tuple[str, ...] = field(default=(), metadata=_LATER)
+
+    @property
+    def as_the_post(self) -> str:
+        """What the post's [GLOBAL] is made from: synopsis and tags; the name where there is neither."""
+        return " ".join([self.synopsis, *self.tags]).strip() or self.name
 
     @property
     def described(self) -> str:
-        """What a text encoder reads of a title: its synopsis and tags, or its name where it has neither."""
-        return " ".join([self.synopsis, *self.tags]).strip() or self.name
+        """What a text encoder reads of a title: what the post reads, then a line for each further field that is given.
+
+        Reviews come last, for an encoder may not read to the end.
+        """
+        reviews = _one_line(" / ".join(self.reviews))[:REVIEW_CHARACTERS].rstrip()
+        said = {
+            "Series": _one_line(self.series),
+            "Season": "" if self.season is None else str(self.season),
+            "Episode": "" if self.episode is None else str(self.episode),
+            "Genres": _one_line("; ".join(self.genres)),
+            "Cast": _one_line(", ".join(self.cast)),
+            "Reviews": reviews,
+        }
+        return "\n".join([self.as_the_post, *(f"{label}: {text}" for label, text in said.items() if text)])
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` wrote."""
-        return cls(**{**record, "tags": tuple(record.get("tags", ()))})
+        lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list | tuple)}
+        return cls(**{**record, **lists})
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,7 +390,7 @@ _KINDS = (
     ArtifactKind(name="probe_heads", axes=("encoder", "task"), code_version=2, suffix=".safetensors"),
     ArtifactKind(name="predictions", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
     ArtifactKind(name="probe_report", axes=("encoder",), code_version=2, suffix=".json"),
-    ArtifactKind(name="ablation_report", axes=("encoder",), code_version=1, suffix=".json"),
+    ArtifactKind(name="ablation_report", axes=("encoder",), code_version=2, suffix=".json"),
     ArtifactKind(name="canaries", axes=("suite",), code_version=1, suffix=".parquet"),
     ArtifactKind(name="release", axes=("encoder",), code_version=1, suffix=".json"),
     ArtifactKind(name="snapshot", axes=(), code_version=1, suffix=".parquet"),

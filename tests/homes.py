@@ -35,9 +35,9 @@ def deliver(
     return delivery
 
 
-def describe(delivery: Path, synopsis: str) -> None:
-    """Write a delivery's title.json."""
-    record = {"name": delivery.name.title(), "synopsis": synopsis, "tags": ["test"]}
+def describe(delivery: Path, synopsis: str, **more: object) -> None:
+    """Write a delivery's title.json, with more fields if given."""
+    record = {"name": delivery.name.title(), "synopsis": synopsis, "tags": ["test"], **more}
     (delivery / "title.json").write_text(json.dumps(record))
 
 

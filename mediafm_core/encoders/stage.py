@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mediafm_core.catalogue import Modality, Part
+from mediafm_core.catalogue import RENDERING, Modality, Part
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.encoders import openai_text
 from mediafm_core.encoders.declaring import place_of
@@ -112,9 +112,11 @@ def make_metadata(bench: Bench, step: Step, payer: Callable[[], Payer | None] = 
     if "embeddings" in step.ingredients:
         vector = read_form(bench.delivered_files(step, Part.EMBEDDINGS)).metadata
         return Draft(pa.table({"vector": vector_column(vector[None])}), {"dims": len(vector), "source": "delivered"})
-    described = bench.title(step).metadata.described
-    vectors, paid = _read_texts(bench, step, [described], payer)
-    return Draft(pa.table({"vector": vector_column(vectors)}), {"text": described, "dims": vectors.shape[1], **paid})
+    metadata = bench.title(step).metadata
+    vectors, paid = _read_texts(bench, step, [metadata.described], payer)
+    said = {"text": metadata.described, "text_as_the_post": metadata.as_the_post, "rendering": RENDERING}
+    facts = {**said, "dims": vectors.shape[1], **paid}
+    return Draft(pa.table({"vector": vector_column(vectors)}), facts)
 
 
 def n_threads() -> int:

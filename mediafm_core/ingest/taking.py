@@ -16,6 +16,7 @@ from mediafm_core.identity import title_id, title_id_from_name
 from mediafm_core.ingest.listing import Listing, check_listing, deliveries_below, list_delivery, shown_name
 from mediafm_core.ingest.metadata import read_metadata
 from mediafm_core.media.declared import probe
+from mediafm_core.planning.making import plain
 from mediafm_core.planning.state import Step
 from mediafm_core.store.blobs import file_sha256
 from mediafm_core.store.home import Home
@@ -113,7 +114,7 @@ def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | No
         home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
     if examined.suite:
         home.declare("suite", examined.suite.id, asdict(examined.suite))
-    changed = home.declare("title", examined.title.id, asdict(examined.title))
+    changed = home.declare("title", examined.title.id, plain(examined.title))
     if examined.listing.path.resolve().parent == home.landing.resolve():
         home.declare("landed", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
     return changed
@@ -171,4 +172,4 @@ def make_delivery(bench: Bench, step: Step) -> Draft:
     if info:
         facts |= {"declared_s": info.duration_s, "width": info.width, "height": info.height}
         facts |= {"video_codec": info.video_codec, "audio_codec": info.audio_codec}
-    return Draft({"title": asdict(title), "media": asdict(info) if info else None}, facts)
+    return Draft({"title": plain(title), "media": asdict(info) if info else None}, facts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
-from mediafm_core.catalogue import KINDS, UNPARTITIONED, ArtifactKey, join_partition
+from mediafm_core.catalogue import KINDS, LATER, UNPARTITIONED, ArtifactKey, join_partition
 from mediafm_core.identity import canonical_json, fingerprint
 from mediafm_core.planning.state import Step
 
@@ -37,9 +37,16 @@ def hash_of(value: object) -> str:
 
 
 def plain(value: object) -> object:
-    """What `dataclasses.asdict` makes of a record, without the copying that makes that slow."""
+    """What `dataclasses.asdict` makes of a record, without the copying that makes that slow.
+
+    What is `LATER` and empty is left out: a record that says nothing new is hashed as it always was.
+    """
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {
+            field.name: plain(getattr(value, field.name))
+            for field in fields(value)
+            if LATER not in field.metadata or getattr(value, field.name) not in ("", None, ())
+        }
     return [plain(each) for each in value] if isinstance(value, tuple) else value
 
 

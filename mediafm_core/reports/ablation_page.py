@@ -64,6 +64,7 @@ class AblationPage:
     tasks: tuple[TaskRows, ...]
     findings: tuple[ShownFinding, ...]
     left_out: Mapping[str, tuple[str, ...]]  # outside models, and the tasks of which they lack clips
+    absent: Mapping[str, str]  # rows that other homes have, and why this one has not
 
 
 def ablation_page(data: AblationPage) -> str:

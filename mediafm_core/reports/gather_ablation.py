@@ -58,6 +58,7 @@ def page_of(document: Mapping[str, Any], production: str | None) -> AblationPage
             for f in document["findings"]
         ),
         left_out={model: tuple(tasks) for model, tasks in document["left_out"].items()},
+        absent=document.get("absent", {}),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from mediafm_core.catalogue import (
     KINDS,
+    REVIEW_CHARACTERS,
     EncoderSpec,
     Instrument,
     Metadata,
@@ -48,6 +49,33 @@ def test_the_files_of_a_part_come_by_name() -> None:
 def test_a_title_without_a_description_is_read_by_its_name() -> None:
     assert Metadata(name="Silent").described == "Silent"
     assert Metadata(name="Silent", synopsis="A mime.", tags=("calm",)).described == "A mime. calm"
+
+
+def test_further_fields_are_lines_of_their_own_in_one_order_after_what_the_post_reads() -> None:
+    told = Metadata(
+        name="The Verdict of Ink",
+        synopsis="A clerk is tried.",
+        tags=("calm",),
+        reviews=("Slow,\nand right.", "I wept."),
+        cast=("Ada Ember", "Bo Reed"),
+        genres=("drama/courtroom", "mystery"),
+        season=0,
+        episode=3,
+        series="Courts\tof  Old",
+        year=1976,
+        licence="CC0-1.0",
+    )
+    assert told.described == (
+        "A clerk is tried. calm\nSeries: Courts of Old\nSeason: 0\nEpisode: 3\n"
+        "Genres: drama/courtroom; mystery\nCast: Ada Ember, Bo Reed\nReviews: Slow, and right. / I wept."
+    )
+    assert told.as_the_post == "A clerk is tried. calm"
+    assert Metadata(name="Mute", cast=("Bo Reed",)).described == "Mute\nCast: Bo Reed"
+
+
+def test_reviews_are_cut_all_together() -> None:
+    told = Metadata(name="Long", reviews=("a" * 1500, "b" * 1500)).described
+    assert told == "Long\nReviews: " + "a" * 1500 + " / " + "b" * (REVIEW_CHARACTERS - 1503)
 
 
 @pytest.mark.parametrize("modality", Modality)

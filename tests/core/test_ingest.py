@@ -262,11 +262,30 @@ REFUSED = {
     "an unknown field": (_title('{"name": "x", "sinopsis": "y"}'), MetadataError, "'sinopsis'"),
     "a year in words": (_title('{"name": "x", "year": "1976"}'), MetadataError, "year of type str"),
     "a year that is true": (_title('{"name": "x", "year": true}'), MetadataError, "year of type bool"),
-    "a tag that is a number": (_title('{"name": "x", "tags": [1]}'), MetadataError, "a tag"),
+    "a tag that is a number": (_title('{"name": "x", "tags": [1]}'), MetadataError, "an entry of tags"),
+    "a cast that is a string": (_title('{"name": "x", "cast": "Ada"}'), MetadataError, "cast of type str"),
+    "a blank person": (_title('{"name": "x", "cast": [" "]}'), MetadataError, "cast ' '"),
+    "too many people": (_title(json.dumps({"name": "x", "cast": ["a"] * 501})), MetadataError, "501 entries of cast"),
+    "a genre without a name": (_title('{"name": "x", "genres": ["drama//x"]}'), MetadataError, "genres 'drama//x'"),
+    "a genre too deep": (_title(json.dumps({"name": "x", "genres": ["/".join("abcdefghi")]})), MetadataError, "genres"),
+    "a long review": (_title(json.dumps({"name": "x", "reviews": ["r" * 20_001]})), MetadataError, "reviews 'rrr"),
+    "a season below 0": (_title('{"name": "x", "series": "y", "season": -1}'), MetadataError, "season '-1'"),
+    "an episode in words": (_title('{"name": "x", "series": "y", "episode": "1"}'), MetadataError, "episode of type"),
+    "an episode of nothing": (_title('{"name": "x", "episode": 1}'), MetadataError, "without series"),
+    "a blank series": (_title('{"name": "x", "series": ""}'), MetadataError, "series ''"),
     "a name of half a character": (_title('{"name": "\\ud800"}'), MetadataError, r"title\.json"),
     "a tag of half a character": (_title('{"name": "x", "tags": ["\\udfff"]}'), MetadataError, r"title\.json"),
     "a huge title.json": (_title(json.dumps({"name": "x" * 2**20})), MetadataError, "bytes"),
 }
+
+
+def test_what_a_title_says_beyond_the_post_is_kept_as_it_was_delivered(home: Home, folder: Path) -> None:
+    more = {"series": "Tiles", "season": 1, "episode": 2, "cast": ["Ada"], "reviews": ["Good."]}
+    overwrite(folder / "title.json", json.dumps({**TITLE, **more, "genres": ["drama/courtroom"]}))
+    take_in(home, folder)
+    kept = titles(home)["a-film"].metadata
+    assert (kept.series, kept.season, kept.episode) == ("Tiles", 1, 2)
+    assert (kept.genres, kept.cast, kept.reviews) == (("drama/courtroom",), ("Ada",), ("Good.",))
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -25,7 +25,7 @@ from mediafm_core.probes.ablation.material import (
 )
 from mediafm_core.probes.ablation.rows import AblationRow, ablation_rows
 from mediafm_core.probes.ablation.trees import trees_out_of_fold
-from mediafm_core.probes.ablation.variants import CLIP_ALONE, ISOLATED, ONE_MODALITY, families
+from mediafm_core.probes.ablation.variants import AS_THE_POST, CLIP_ALONE, ISOLATED, ONE_MODALITY, families
 from mediafm_core.probes.comparing import difference
 from mediafm_core.probes.features import FUSED, Features, Origin, TitleShots
 from mediafm_core.probes.labels import LabelSet, OutOfFold, label_set
@@ -151,9 +151,22 @@ def test_an_isolated_clip_is_what_a_title_of_nothing_but_its_shots_would_be(mate
 
 def test_without_global_a_title_is_read_as_one_that_has_no_metadata(material, encoder) -> None:
     title, given = next(iter(material.titles.items()))
-    without = InContext(material, encoder, "v1", with_metadata=False)[title]
+    without = InContext(material, encoder, "v1", metadata_of=lambda _: None)[title]
     np.testing.assert_array_equal(without.vectors, embed_title(encoder, given.fused, None).shots)
     assert not np.allclose(without.vectors, InContext(material, encoder, "v1")[title].vectors)
+
+
+def test_metadata_as_the_post_has_it_is_a_row_where_it_is_given_and_reaches_the_encoder(material, encoder) -> None:
+    other = {t: np.arange(3, dtype=np.float32) - i for i, t in enumerate(material.titles)}
+    (family,) = [
+        f for f in families(material, encoder, "v1", as_the_post=other.get) if f.variants[0].name == AS_THE_POST
+    ]
+    assert AS_THE_POST not in {v.name for f in families(material, encoder, "v1") for v in f.variants}
+    title, given = next(iter(material.titles.items()))
+    read = InContext(material, encoder, "v1", metadata_of=other.get)[title]
+    np.testing.assert_array_equal(read.vectors, embed_title(encoder, given.fused, other[title]).shots)
+    assert not np.allclose(read.vectors, InContext(material, encoder, "v1")[title].vectors)
+    assert family.variants[0].reads == CONTEXTUAL_READS
 
 
 def test_an_untrained_encoder_has_fresh_weights_and_the_same_statistics(encoder) -> None:

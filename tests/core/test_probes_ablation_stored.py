@@ -1,7 +1,9 @@
 """The ablation of a stored encoder: made where somebody asked, from frozen inputs; outside vectors are checked."""
 
+import io
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,15 @@ from mediafm_core.probes.ablation.asking import ask_ablation, stop_asking
 from mediafm_core.probes.ablation.document import Source, source_of
 from mediafm_core.probes.ablation.keeping import kept
 from mediafm_core.probes.ablation.outside import declare_outside
-from mediafm_core.probes.ablation.stored import Embedded, clip_table, embedded_by, stored_material, stored_titles
+from mediafm_core.probes.ablation.post_metadata import PostMetadata
+from mediafm_core.probes.ablation.stored import (
+    Embedded,
+    StoredTitle,
+    clip_table,
+    embedded_by,
+    stored_material,
+    stored_titles,
+)
 from mediafm_core.probes.ablation.variants import ISOLATED, METADATA, UNTRAINED
 from mediafm_core.probes.declaring import set_labels
 from mediafm_core.probes.labels import LabelSet
@@ -31,6 +41,7 @@ from mediafm_core.reports.ablation_page import ablation_page
 from mediafm_core.reports.gather_ablation import ablation_document, page_of
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
+from mediafm_core.store.vectors import vectors_of
 from tests import homes, narrative_homes
 from tests.conftest import built_once
 
@@ -220,6 +231,36 @@ def test_a_clip_twice_other_columns_half_a_task_or_no_parquet_are_refused(home, 
 
 
 # what is stored
+
+
+def test_embeddings_made_elsewhere_have_no_row_of_other_metadata_and_it_is_said_why(home) -> None:
+    ask_ablation(home, "v1")
+    state = read_state(home)
+    titles = stored_titles(home, desired(state).encoders["v1"].heads[TASK].also)
+    suite = next(s for s in state.suites if s.id == state.encoders[0].suite)
+    assert "made elsewhere" in (PostMetadata(home, suite, titles).absent or "")
+
+
+def test_what_the_post_reads_is_embedded_as_the_titles_own_embeddings_were(empty_home, tmp_path) -> None:
+    home = empty_home
+    folder = homes.deliver(tmp_path, "alpha", synopsis="A fox.")
+    homes.describe(folder, "A fox.", cast=["Ada Ember"])
+    homes.ingest(home, folder, homes.deliver(tmp_path, "beta", synopsis="An owl."))
+    (suite,) = read_state(home).suites
+    chains = desired(read_state(home)).chains
+    keys = {title: step.key for title, chain in chains.items() for step in chain if "metadata_emb" in step.key.kind}
+    list(carry_out(home, [key[:2] for key in keys.values()], STAGES, LogReporter()))
+    titles = {title: StoredTitle(key, key, key) for title, key in keys.items()}
+    stored = {t: vectors_of(pq.read_table(io.BytesIO(home.read(key))))[0] for t, key in keys.items()}
+    post = PostMetadata(home, suite, titles)
+    assert post.absent is None
+    np.testing.assert_array_equal(post("beta"), stored["beta"])  # says nothing more
+    assert not np.allclose(post("alpha"), stored["alpha"], atol=1e-2)
+    homes.ingest(home, homes.deliver(tmp_path / "again", "alpha", synopsis="Another story."))
+    np.testing.assert_array_equal(PostMetadata(home, suite, titles)("alpha"), post("alpha"))  # what was read stands
+    assert "no labelled title" in (PostMetadata(home, suite, {"beta": titles["beta"]}).absent or "")
+    server = replace(suite.text, instrument=replace(suite.text.instrument, settings={"server": "http://x"}))
+    assert "behind an API" in (PostMetadata(home, replace(suite, text=server), titles).absent or "")
 
 
 def test_other_encoders_are_read_from_the_store_or_made_to_the_same_bits(home) -> None:

@@ -26,20 +26,26 @@ from tests.e2e.scenario import (
 from tests.homes import declare_small_encoder, deliver, describe, materialised, subtitle
 
 
-def redeliver_alpha(home: Home, folder: Path, *, synopsis: str = "A fox.", caption: str = "Hello there.") -> None:
+def redeliver_alpha(
+    home: Home, folder: Path, *, synopsis: str = "A fox.", caption: str = "Hello there.", **more: object
+) -> None:
     """Deliver `alpha` again: the same film, the given words."""
     title = read_state(home).titles[title_id("alpha")]
     delivery = folder / "alpha"
     delivery.mkdir()
     (media,) = title.part_files(Part.MEDIA)
     (delivery / media.name).write_bytes(home.blobs.path(media.sha256).read_bytes())
-    describe(delivery, synopsis)
+    describe(delivery, synopsis, **more)
     subtitle(delivery, caption)
     homes.ingest(home, delivery)
 
 
 def edit_synopsis(home: Home, folder: Path) -> None:
     redeliver_alpha(home, folder, synopsis="A very old owl.")
+
+
+def edit_cast(home: Home, folder: Path) -> None:
+    redeliver_alpha(home, folder, cast=["Ada Ember"])
 
 
 def edit_captions(home: Home, folder: Path) -> None:
@@ -57,6 +63,11 @@ SCENARIOS = [
     Scenario(
         "an edited synopsis",
         edit_synopsis,
+        lambda home: of_title(home, "alpha", "deliveries", "metadata_embedding", "contextual_embeddings") | {SNAPSHOT},
+    ),
+    Scenario(
+        "an edited cast",
+        edit_cast,
         lambda home: of_title(home, "alpha", "deliveries", "metadata_embedding", "contextual_embeddings") | {SNAPSHOT},
     ),
     Scenario(

@@ -52,6 +52,7 @@ def document_of(spec: EncoderSpec, ablation: Ablation, rows: Sequence[FinishedRo
         "rows": [_row_record(made) for made in ordered],
         "findings": [_finding_record(finding) for finding in findings(judged)],
         "left_out": ablation.left_out,
+        "absent": ablation.absent,
     }
 
 

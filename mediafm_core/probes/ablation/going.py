@@ -12,6 +12,7 @@ from mediafm_core.planning.state import Step
 from mediafm_core.probes.ablation.findings import JUDGED
 from mediafm_core.probes.ablation.keeping import FinishedRow, keep, kept
 from mediafm_core.probes.ablation.outside import clip_keys, keys_of
+from mediafm_core.probes.ablation.post_metadata import PostMetadata
 from mediafm_core.probes.ablation.rows import AblationRow, ablation_rows, n_rows
 from mediafm_core.probes.ablation.stored import (
     Embedded,
@@ -21,7 +22,7 @@ from mediafm_core.probes.ablation.stored import (
     stored_material,
     stored_titles,
 )
-from mediafm_core.probes.ablation.variants import Family, families, outside_family
+from mediafm_core.probes.ablation.variants import AS_THE_POST, Family, families, outside_family
 from mediafm_core.probes.comparing import resampled
 from mediafm_core.probes.heads import Probe
 from mediafm_core.probes.labels import LabelSet
@@ -49,6 +50,8 @@ class Ablation:
         self._contextual = cache(self._resampled_contextual)
         self.left_out: dict[str, list[str]] = {}
         """Outside models, and the tasks of which they lack clips: no row there."""
+        self.absent: dict[str, str] = {}
+        """Rows that are made of other homes' titles and not of these, and why."""
 
     def rows(self) -> Iterator[FinishedRow]:
         """All rows, each kept as soon as it is made; those that an earlier run kept come first."""
@@ -84,7 +87,12 @@ class Ablation:
                 if role.startswith("other_")
             }
             labels = [self.probes[task].held_out.labels for task in tasks]
-            yield Batch(labels, families(material, encoder, step.axes["encoder"], own=own, others=others))
+            post = PostMetadata(home, suite, titles)
+            if why := post.absent:
+                self.absent[AS_THE_POST] = why
+            name, as_the_post = step.axes["encoder"], None if post.absent else post
+            made = families(material, encoder, name, own=own, others=others, as_the_post=as_the_post)
+            yield Batch(labels, made)
         yield from self._outside()
 
     def _groups(self) -> Iterator[tuple[list[str], dict[str, StoredTitle]]]:

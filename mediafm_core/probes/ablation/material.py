@@ -3,7 +3,7 @@
 Shape letters: S shots, F fused, M metadata, H hidden, n clips, R width of a vector.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,6 +49,10 @@ class Material:
             vectors=vectors.astype(np.float32, copy=False),
             title_vector=vector,
         )
+
+
+MetadataOf = Callable[[str], Vectors | None]
+"""Gives a title's metadata embedding, (M,) float32; None where it shall have none."""
 
 
 class ClipTable(NamedTuple):
@@ -110,16 +114,18 @@ class OneModality(AsAsked):
 
 
 class InContext(AsAsked):
-    """Contextual embeddings, each title read whole."""
+    """Contextual embeddings, each title read whole; with the metadata of the material, or with other."""
 
-    def __init__(self, material: Material, encoder: MediaFM, name: str, *, with_metadata: bool = True) -> None:
+    def __init__(
+        self, material: Material, encoder: MediaFM, name: str, *, metadata_of: MetadataOf | None = None
+    ) -> None:
         super().__init__(material)
-        self._encoder, self._name, self._with_metadata = encoder, name, with_metadata
+        self._encoder, self._name, self._metadata_of = encoder, name, metadata_of
 
     def make(self, material: Material, title: str) -> TitleShots:
         """One title's vectors."""
         given = material.titles[title]
-        metadata = given.metadata if self._with_metadata else None
+        metadata = self._metadata_of(title) if self._metadata_of else given.metadata
         embedded = embed_title(self._encoder, given.fused, metadata, title=title)
         return material.shots(title, self._name, embedded.shots, embedded.title)
 

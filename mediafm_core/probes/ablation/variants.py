@@ -14,6 +14,7 @@ from mediafm_core.probes.ablation.material import (
     InContext,
     Isolated,
     Material,
+    MetadataOf,
     OneModality,
     Outside,
     untrained,
@@ -30,6 +31,8 @@ CLIP_ALONE = "contextual, clip alone"
 """In context, read as the isolated clip is: what sets the two apart is nothing but the context."""
 ISOLATED = "contextual of the isolated clip"
 WITHOUT_GLOBAL = "contextual without [GLOBAL]"
+AS_THE_POST = "contextual, metadata as in the post"
+"""[GLOBAL] from synopsis and tags alone, where titles say more; the encoder's own row has all that they say."""
 UNTRAINED = "untrained encoder"
 METADATA = "metadata only"
 TREES = "boosted trees on fused windows"
@@ -90,6 +93,7 @@ def families(
     own: Embedded | None = None,
     others: Mapping[str, MediaFM | Embedded] | None = None,
     outside: Mapping[str, ClipTable] | None = None,
+    as_the_post: MetadataOf | None = None,
 ) -> list[Family]:
     """All rows, cheap ones first. Nothing is computed yet.
 
@@ -100,6 +104,7 @@ def families(
         own: its contextual embeddings, as they are kept; None makes them as they are asked for.
         others: further encoders on the same suite, or what they made of the titles, by the name of their row.
         outside: vectors of clips that other models made, by the name of their row.
+        as_the_post: the titles' metadata embeddings from what the post reads; None makes no row.
 
     Raises:
         IdentityError: two rows would have one name.
@@ -107,7 +112,8 @@ def families(
     blocks = [_family(_plain("clip", n), OneModality, material, m) for m, n in ONE_MODALITY.items()]
     there = [_family(_contextual(n), _in_context, material, given, n) for n, given in (others or {}).items()]
     elsewhere = [outside_family(table, n) for n, table in (outside or {}).items()]
-    without = partial(InContext, material, encoder, f"{name} without [GLOBAL]", with_metadata=False)
+    without = partial(InContext, material, encoder, f"{name} without [GLOBAL]", metadata_of=lambda _: None)
+    post = partial(InContext, material, encoder, f"{name}, {AS_THE_POST}", metadata_of=as_the_post)
     found = [
         *blocks,
         Family(_of_fused(), lambda: _reader(Fused(material))),
@@ -115,6 +121,7 @@ def families(
         Family(_of_encoder(), lambda: _reader(_in_context(material, encoder if own is None else own, name))),
         Family((_plain("clip", ISOLATED),), partial(Isolated, material, encoder, f"{name}, isolated")),
         Family((_contextual(WITHOUT_GLOBAL),), lambda: _reader(without())),
+        *([Family((_contextual(AS_THE_POST),), lambda: _reader(post()))] if as_the_post else []),
         Family((_contextual(UNTRAINED),), lambda: _reader(InContext(material, untrained(encoder), UNTRAINED))),
         *there,
         Family((_of_trees(),), lambda: _reader(Fused(material))),
