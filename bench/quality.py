@@ -2,7 +2,8 @@
 
 Synthetic titles throughout. In each world an encoder is trained on some titles, heads are fitted on others, and others
 still are scored. The baselines get every reader that the encoder gets. Each result is a row of a file; a row that is
-there already is not made again, so a run that was cut off goes on. `--table` prints what the file holds.
+there already is not made again, so a run that was cut off goes on. `--table` prints what the file holds
+and `--plot` draws it.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.measuring import cpu_s, torch_threads
+from bench.quality_plot import draw
 from bench.quality_table import table
 from bench.titles import fused_arrays
 from mediafm_core.narrative.config import WorldConfig
@@ -196,8 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the rows that are asked for and not there yet."""
     asked = _parser().parse_args(arguments)
     rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
-    if asked.table:
+    if asked.table or asked.plot:
         print(table(rows))
+        if asked.plot:
+            draw(rows, asked.plot)
         return 0
     changes = dict(_change(text) for text in asked.set)
     settings = {name if not asked.name else asked.name: Setting(name, changes) for name in asked.preset}
@@ -248,6 +252,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", help="what to call a changed preset in the file")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the rows go")
+    parser.add_argument("--plot", type=Path, help="draw what the file holds as this SVG, and measure nothing")
     parser.add_argument("--table", action="store_true", help="print what the file holds and measure nothing")
     return parser
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.quality import Catalogue, main
+from bench.quality_plot import draw
 from bench.quality_table import table
 from mediafm_core.probes.tasks import TASKS
 
@@ -47,3 +48,15 @@ def test_the_table_gives_the_mean_over_seeds_and_half_their_spread() -> None:
     ]
     assert "| a | 0.600 ± 0.100 |" in table(rows)
     assert "| a | 1 | +0.100 [+0.000, +0.200] |" in table(rows)
+
+
+def test_the_picture_shows_each_difference_once(tmp_path: Path) -> None:
+    rows = [
+        {"world": world, "seed": seed, "features": "a", "task": task, "value": 0.5, "difference": [0.1, 0.0, 0.2]}
+        for task in TASKS
+        for world in (1, 2)
+        for seed in (0, 1)
+    ]
+    draw(rows, tmp_path / "rows.svg")
+    drawn = (tmp_path / "rows.svg").read_text()
+    assert drawn.count("<use ") >= len(rows)
