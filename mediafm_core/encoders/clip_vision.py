@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
-from mediafm_core.encoders.batches import in_batches, sampled
+from mediafm_core.encoders.batches import encoded, sampled
 from mediafm_core.encoders.protocol import Stills, check_stills
 from mediafm_core.encoders.towers import PRECISION, computing, read_tower, tensor_shape
 from mediafm_core.errors import WeightsError
@@ -120,9 +120,9 @@ class ClipVision:
         """
         sums = np.zeros((len(shots), self.spec.dims), np.float64)
         counts = np.zeros((len(shots), 1), np.int64)
-        for batch in in_batches(self._stills(shots), _BATCH):
-            rows = [still.row for still in batch]
-            np.add.at(sums, rows, self._embedded(np.stack([still.pixels for still in batch])))
+        for stills, embeddings in encoded(self._stills(shots), _BATCH, self._embedded):
+            rows = [still.row for still in stills]
+            np.add.at(sums, rows, embeddings)
             np.add.at(counts, rows, 1)
         return (sums / np.maximum(counts, 1)).astype(np.float32)
 
@@ -132,10 +132,11 @@ class ClipVision:
             for index in sampled(len(stills), self.spec.instrument.settings["stills_per_shot"]):
                 yield _Still(row, self._prepare(stills[index], return_tensors="np")["pixel_values"][0])
 
-    def _embedded(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(N, 3, n, n) pixels to (N, dims) embeddings of unit length."""
+    def _embedded(self, stills: list[_Still]) -> npt.NDArray[np.float64]:
+        """N stills to (N, dims) embeddings of unit length."""
         import torch
 
+        pixels = np.stack([still.pixels for still in stills])  # (N, 3, n, n)
         with computing(self._n_threads):
             embeddings = getattr(self._tower(pixel_values=torch.from_numpy(pixels)), self._embedding)
             wide = embeddings.double().numpy()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mediafm_core import weights
 from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
-from mediafm_core.encoders.batches import in_batches, sampled
+from mediafm_core.encoders.batches import encoded, sampled
 from mediafm_core.encoders.efficientnet_graph import PIXELS, features_graph
 from mediafm_core.encoders.engine import PRECISION, compile_network
 from mediafm_core.encoders.protocol import Stills, check_stills
@@ -73,12 +73,15 @@ class EfficientNetLite0:
         """
         sums = np.zeros((len(shots), DIMS), np.float64)
         counts = np.zeros((len(shots), 1), np.int64)
-        for batch in in_batches(_crops(shots), _BATCH):
-            rows = [crop.row for crop in batch]
-            features = self._network(np.stack([crop.pixels for crop in batch]))  # (N, 1280)
+        for crops, features in encoded(_crops(shots), _BATCH, self._features):
+            rows = [crop.row for crop in crops]
             np.add.at(sums, rows, features)
             np.add.at(counts, rows, 1)
         return (sums / np.maximum(counts, 1)).astype(np.float32)
+
+    def _features(self, crops: list[_Crop]) -> npt.NDArray[np.float32]:
+        """N crops to (N, 1280)."""
+        return self._network(np.stack([crop.pixels for crop in crops]))
 
 
 def _crops(shots: Sequence[Stills]) -> Iterator[_Crop]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mediafm_core import weights
 from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.encoders.batches import encoded
 from mediafm_core.encoders.engine import PRECISION, compile_network
 from mediafm_core.encoders.minilm_graph import sentence_graph
 
@@ -64,9 +65,11 @@ class MiniLML6:
         tokens = [self._tokenizer.encode(text).ids if text.strip() else [] for text in shots]
         spoken = sorted((row for row, ids in enumerate(tokens) if ids), key=lambda row: len(tokens[row]))
         vectors = np.zeros((len(shots), DIMS), np.float32)
-        for start in range(0, len(spoken), _BATCH):
-            rows = spoken[start : start + _BATCH]  # of like length, so that little is padded
-            vectors[rows] = self._network(*_padded([tokens[row] for row in rows]))
+        # neighbours are of like length, so that little is padded
+        for rows, states in encoded(
+            spoken, _BATCH, lambda rows: self._network(*_padded([tokens[row] for row in rows]))
+        ):
+            vectors[rows] = states
         return vectors
 
 
