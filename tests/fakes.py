@@ -59,7 +59,7 @@ def draft(bench: Bench, step: Step) -> Draft:
     """What a fake hands over for a step."""
     match KINDS[step.key.kind].suffix:
         case ".json":
-            return Draft({"of": step.key.partition}, {"n_files": 1})
+            return Draft({"of": step.key.partition, "rows": []}, {"n_files": 1})
         case ".safetensors":
             return Draft(safetensors(), {"n_titles": 1})
     if step.key.kind == "shots":
