@@ -140,6 +140,17 @@ def _is_free(lock: Path) -> bool:
     return False
 
 
+def is_alive(pid: int) -> bool:
+    """Whether this machine has a process of this number."""
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @cache
 def _opened(root: str) -> Home:
     """One open home per process: its pool of connections is shared by all that happens here."""

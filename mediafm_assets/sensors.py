@@ -10,7 +10,7 @@ import dagster as dg
 from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
-from mediafm_assets.resources import HomeResource
+from mediafm_assets.resources import HomeResource, is_alive
 from mediafm_core.catalogue import KINDS
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
@@ -29,13 +29,15 @@ SIGNATURE = "mediafm/signature"
 """The tag of a run that says what it was submitted for."""
 
 _FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_UNDER_WAY = [
+UNDER_WAY = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
-]
+)
+"""The statuses of runs that are not over."""
+_WITH_PROCESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 @dg.sensor(job=ingest, minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -104,7 +106,7 @@ def _serves(step: Step, trained: set[str]) -> bool:
 
 
 def _busy(instance: dg.DagsterInstance) -> str:
-    n_under_way = instance.get_runs_count(dg.RunsFilter(statuses=_UNDER_WAY))
+    n_under_way = instance.get_runs_count(dg.RunsFilter(statuses=list(UNDER_WAY)))
     return f"{n_under_way} runs are under way; they may be making what is missing." if n_under_way else ""
 
 
@@ -132,17 +134,37 @@ def _unheard_of(context: dg.SensorEvaluationContext, state: State) -> tuple[Step
 
 def _being_taken(instance: dg.DagsterInstance) -> set[str]:
     """The names in the landing folder that runs under way are about to take."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=ingest.name, statuses=_UNDER_WAY))
+    runs = instance.get_runs(dg.RunsFilter(job_name=ingest.name, statuses=list(UNDER_WAY)))
     return {name for run in runs for name in landing_names(run.run_config)}
 
 
 def _settle_abandoned(instance: dg.DagsterInstance, home: HomeResource) -> None:
-    """End in Dagster's eyes the runs whose process died; they would stay 'started', and others would wait for them."""
+    """End in Dagster's eyes the runs whose process died; they would stay 'started', and others would wait for them.
+
+    A run that died while it worked has left a lock that nobody holds. One that died before or after has none: there
+    only its process tells.
+    """
     for run_id in home.abandoned():
-        run = instance.get_run_by_id(run_id)
-        if run and run.status in _UNDER_WAY:
-            instance.report_run_failed(run, "The process of this run died; what it finished is kept.")
+        _end(instance, run_id)
         home.forget(run_id)
+    for run in instance.get_runs(dg.RunsFilter(statuses=_WITH_PROCESS)):
+        pid = _process_of(instance, run.run_id)
+        if pid is not None and not home.is_held(run.run_id) and not is_alive(pid):
+            _end(instance, run.run_id)
+
+
+def _end(instance: dg.DagsterInstance, run_id: str) -> None:
+    run = instance.get_run_by_id(run_id)  # as it is now: it may have ended by itself just before its process did
+    if run and run.status in UNDER_WAY:
+        instance.report_run_failed(run, "The process of this run died; what it finished is kept.")
+
+
+def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
+    """The id of the process that Dagster started last for a run; None where it has not noted down any."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    events = [log.dagster_event for log in reversed(logs) if log.dagster_event]
+    said = (event.engine_event_data.metadata.get("pid") for event in events)
+    return next((int(str(pid.value)) for pid in said if pid), None)
 
 
 def _bounded(

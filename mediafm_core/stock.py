@@ -27,7 +27,7 @@ from mediafm_core.identity import TitleId
 from mediafm_core.planning.cost import Cost, Past, cost
 from mediafm_core.planning.desired import titles_of_new_heads
 from mediafm_core.planning.plan import Earlier, Plan, for_titles, plan, standing_of, with_reasons
-from mediafm_core.planning.state import Scored, State, Step, scored_by
+from mediafm_core.planning.state import Embedded, Scored, State, Step, lineage_of, scored_by
 from mediafm_core.planning.why import Explained, check_place, explain
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import FailureRow, Ledger
@@ -112,6 +112,7 @@ def _with_stock(home: Home, state: State, places: Mapping[str, Collection[str]] 
         standing=standing_of(committed),
         parked=frozenset(key for key, failure in home.ledger.failures().items() if failure.parked),
         scored=partial(_scored, home),
+        embedded=partial(_embedded, home),
         published=pointer.snapshot if pointer else None,
     )
 
@@ -119,6 +120,11 @@ def _with_stock(home: Home, state: State, places: Mapping[str, Collection[str]] 
 def _scored(home: Home, partition: str) -> tuple[Scored, ...]:
     rows = reversed(home.ledger.history("predictions", partition))
     return tuple(scored_by(row.key, row.manifest.inputs) for row in rows)
+
+
+def _embedded(home: Home, partition: str) -> tuple[Embedded, ...]:
+    rows = reversed(home.ledger.history("contextual_embeddings", partition))
+    return tuple(Embedded(row.key, lineage_of(row.manifest.ingredients, row.manifest.inputs)) for row in rows)
 
 
 def explained_plan(home: Home, state: State) -> Plan:

@@ -8,7 +8,7 @@ from mediafm_core.catalogue import Release, Title, TrainingSet, split_partition
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.desired import desired, encoder_steps, release, vectors_made_by
 from mediafm_core.planning.plan import plan
-from mediafm_core.planning.state import State, Step, scored_by
+from mediafm_core.planning.state import Embedded, State, Step, lineage_of, scored_by
 from tests import catalogue
 from tests.catalogue import LONG, ONE_SHOT, SILENT, TASKS, UNSORTED, V2
 
@@ -33,10 +33,16 @@ def applied(state: State) -> State:
 
 
 def remembering(state: State, steps: Iterable[Step]) -> State:
-    """The state that knows what these predictions were made from, as the ledger does."""
-    before = state.scored
-    past = [scored_by(step.key, step.inputs) for step in steps if step.key.kind == "predictions"][::-1]
-    return replace(state, scored=lambda of: (*(p for p in past if p.key.partition == of), *before(of)))
+    """The state that knows what these predictions and embeddings were made from, as the ledger does."""
+    scored_before, embedded_before = state.scored, state.embedded
+    scored = [scored_by(s.key, s.inputs) for s in steps if s.key.kind == "predictions"][::-1]
+    read = [s for s in steps if s.key.kind == "contextual_embeddings"][::-1]
+    embedded = [Embedded(s.key, lineage_of(s.ingredients, s.inputs)) for s in read]
+    return replace(
+        state,
+        scored=lambda of: (*(p for p in scored if p.key.partition == of), *scored_before(of)),
+        embedded=lambda of: (*(p for p in embedded if p.key.partition == of), *embedded_before(of)),
+    )
 
 
 def _trained_on(state: State, step: Step) -> TrainingSet:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from mediafm_core.catalogue import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.desired import Desired, EncoderSteps, Shown, desired, snapshot
+from mediafm_core.planning.lineages import of_one_lineage
 from mediafm_core.planning.making import uncollected
 from mediafm_core.planning.parking import held_up
 from mediafm_core.planning.state import State, Step
@@ -46,8 +47,11 @@ def snapshot_step(state: State, wanted: Desired, *, will_be_made: Iterable[Artif
     """
     if state.production is None or state.production not in wanted.encoders:
         return None
-    made = frozenset(will_be_made)
-    trained = _best(state, wanted.encoders[state.production].trained, made)
+    made, steps = frozenset(will_be_made), wanted.encoders[state.production]
+    if state.release is None:
+        trained = of_one_lineage(state, wanted.chains, steps.contextual, made).trained
+    else:
+        trained = _best(state, steps.trained, made)
     shown = visible(state, wanted, made)
     return snapshot(trained, state.release or state.production, shown) if shown and trained else None
 
@@ -56,14 +60,14 @@ def visible(state: State, wanted: Desired, will_be_made: frozenset[ArtifactKey] 
     """What readers see of each title: its wanted contextual embeddings if they exist (or will), else those that stand.
 
     Where a release is live, a title is seen only with the predictions of that release's heads on those embeddings;
-    while the wanted pair is not whole, the last that was.
+    while the wanted pair is not whole, the last that was. Where none is, all that is seen is of one training.
     """
     assert state.production is not None
     steps = wanted.encoders[state.production]
     if state.release:
         return shown_by(state, steps, steps.live, state.release.heads, will_be_made)
-    found = {title: _best(state, step, will_be_made) for title, step in steps.contextual.items()}
-    return {title: Shown(state.titles[title], best, None) for title, best in found.items() if best}
+    found = of_one_lineage(state, wanted.chains, steps.contextual, will_be_made).contextual
+    return {title: Shown(state.titles[title], key, None) for title, key in found.items()}
 
 
 def shown_by(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from mediafm_core.catalogue import (
     AblationWish,
@@ -43,6 +43,29 @@ def scored_by(key: ArtifactKey, inputs: Mapping[str, ArtifactKey]) -> Scored:
     return Scored(key, inputs["contextual"], heads)
 
 
+class Lineage(NamedTuple):
+    """What contextual embeddings hang on beside their title: those of two lineages cannot be compared."""
+
+    trained: ArtifactKey  # the encoder as it was trained
+    code: int  # version of the code that read the title
+
+
+class Embedded(NamedTuple):
+    """Contextual embeddings that were committed once."""
+
+    key: ArtifactKey
+    lineage: Lineage
+
+
+def lineage_of(ingredients: Mapping[str, Any], inputs: Mapping[str, ArtifactKey]) -> Lineage:
+    """The lineage that contextual embeddings say they are of, or a step for them."""
+    return Lineage(inputs["encoder"], ingredients["code"])
+
+
+def _never_embedded(_partition: str) -> tuple[Embedded, ...]:
+    return ()
+
+
 def _never_scored(_partition: str) -> tuple[Scored, ...]:
     return ()
 
@@ -69,6 +92,8 @@ class State:
     parked: frozenset[ArtifactKey] = frozenset()
     # a partition of predictions to all that was committed there, newest first; asked for the few titles that need it
     scored: Callable[[str], tuple[Scored, ...]] = field(default=_never_scored, compare=False)
+    # the same of a partition of contextual embeddings
+    embedded: Callable[[str], tuple[Embedded, ...]] = field(default=_never_embedded, compare=False)
     published: Fingerprint | None = None  # the snapshot that the pointer names
     as_of: tuple[int, int] | None = None  # how far the ledger had come; None where only a part of it was read
 

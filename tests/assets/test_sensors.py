@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
 
 from mediafm_assets.cli.running import dagster_instance
 from mediafm_assets.jobs import (
@@ -223,6 +224,20 @@ def test_a_run_whose_process_died_is_ended_and_the_work_goes_on(home, instance, 
         assert process.stdout.readline() == "held\n"
         assert "under way" in str(tick(reconcile, home, instance))  # alive: it is waited for
         process.communicate("")
+    assert asked(reconcile, home, instance).run_config == run.run_config
+    ended = instance.get_run_by_id(run.run_id)
+    assert ended is not None
+    assert ended.status is dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_a_run_whose_process_died_before_it_held_anything_is_ended_too(home, instance, tmp_path, status):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    run = submit(refresh, asked(reconcile, home, instance), instance, status)
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        instance.report_engine_event("Started process for run", run, EngineEventData.in_process(process.pid))
+        assert "under way" in str(tick(reconcile, home, instance))
+        process.kill()
     assert asked(reconcile, home, instance).run_config == run.run_config
     ended = instance.get_run_by_id(run.run_id)
     assert ended is not None

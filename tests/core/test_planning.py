@@ -12,11 +12,12 @@ from mediafm_core.catalogue import KINDS, ArtifactKey, Title
 from mediafm_core.identity import canonical_json
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired
-from mediafm_core.planning.plan import for_titles, plan, with_reasons
+from mediafm_core.planning.plan import for_titles, plan, snapshot_step, visible, with_reasons
 from mediafm_core.planning.state import State, Step
 from tests import catalogue
 from tests.catalogue import LONG, ONE_SHOT, SECOND_SUITE, SILENT, SUITE, TITLES, UNSORTED, V2
 from tests.fakes import pairs
+from tests.live_states import remembering
 
 PER_SUITE = {"video_embeddings", "audio_embeddings", "text_embeddings", "metadata_embedding", "fused_embeddings"}
 PER_TITLE = {"deliveries", "shots", "thumbnails", "timed_text", *PER_SUITE}
@@ -55,7 +56,8 @@ def applied(state: State) -> State:
     """The state after all of its plan was carried out."""
     steps = plan(state).steps
     published = next((s.key.fingerprint for s in steps if s.key.kind == "snapshot"), state.published)
-    return replace(state.with_committed(*(step.key for step in steps)), published=published)
+    made = remembering(state.with_committed(*(step.key for step in steps)), steps)
+    return replace(made, published=published)
 
 
 @st.composite
@@ -367,3 +369,57 @@ def test_the_garbage_collector_is_as_it_was_after_a_plan(monkeypatch: pytest.Mon
     with pytest.raises(ZeroDivisionError):
         plan(catalogue.state(LONG))
     assert gc.isenabled()
+
+
+# After an encoder was trained anew, without heads
+
+
+@pytest.fixture
+def trained_anew(monkeypatch: pytest.MonkeyPatch) -> State:
+    """Two titles are embedded by the former training, and the new one is done."""
+    made = applied(catalogue.state(LONG, SILENT))
+    monkeypatch.setattr(
+        making, "KINDS", {**KINDS, "mediafm_encoder": replace(KINDS["mediafm_encoder"], code_version=2)}
+    )
+    steps = {step.key.kind: step for step in plan(made).steps}
+    return made.with_committed(steps["mediafm_encoder"].key)
+
+
+def shown_by_training(state: State) -> dict[str, str]:
+    """The titles that a snapshot made now would show, and the fingerprint of the training that each is by."""
+    past = {found.key: found for title in TITLES for found in state.embedded(f"v1|{title.id}")}
+    shown = visible(state, desired(state))
+    return {title: past[its.contextual].lineage.trained.fingerprint for title, its in shown.items()}
+
+
+def having_read(state: State, *titles: Title) -> State:
+    steps = [
+        s for s in plan(state).steps if s.key.kind == "contextual_embeddings" and s.title in {t.id for t in titles}
+    ]
+    return remembering(state.with_committed(*(step.key for step in steps)), steps)
+
+
+def test_readers_keep_the_former_training_until_every_title_is_there_by_the_new_one(trained_anew: State) -> None:
+    before = shown_by_training(trained_anew)
+    assert before.keys() == {LONG.id, SILENT.id}
+    assert shown_by_training(having_read(trained_anew, LONG)) == before
+    after = shown_by_training(having_read(trained_anew, LONG, SILENT))
+    assert after.keys() == before.keys()
+    assert set(after.values()).isdisjoint(before.values())
+
+
+def test_a_title_that_only_waits_for_a_person_is_hidden_rather_than_shown_by_another_training(
+    trained_anew: State,
+) -> None:
+    steps = plan(trained_anew).steps
+    (stuck,) = [s.key for s in steps if s.key.kind == "contextual_embeddings" and s.title == SILENT.id]
+    state = having_read(replace(trained_anew, parked=frozenset([stuck])), LONG)
+    assert shown_by_training(state).keys() == {LONG.id}
+    assert set(shown_by_training(state).values()).isdisjoint(shown_by_training(trained_anew).values())
+
+
+def test_a_snapshot_names_the_training_whose_vectors_it_shows(trained_anew: State) -> None:
+    state = having_read(trained_anew, LONG)
+    due = snapshot_step(state, desired(state))
+    assert due is not None
+    assert {due.inputs["encoder"].fingerprint} == set(shown_by_training(state).values())

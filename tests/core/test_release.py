@@ -115,6 +115,15 @@ def test_promoting_again_what_is_live_changes_nothing(ready: Home, candidates: C
     assert ready.ledger.committed_in_order() == committed
 
 
+def test_promoting_what_is_live_while_a_title_is_not_there_yet_is_no_error(ready: Home, candidates: Candidates) -> None:
+    candidates.go_live(ready, "v2")
+    deliver(ready, catalogue.with_media(TITLES[0], "a longer cut"))
+    before = seen(ready)
+    (kept, _) = candidates.go_live(ready, "v2")
+    assert kept.status is Status.KEPT
+    assert seen(ready)[1:] == before[1:]
+
+
 def test_edited_labels_of_the_live_encoder_give_its_next_release(home: Home, candidates: Candidates) -> None:
     home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES, version=2)))
     before = (home.root / POINTER).read_bytes()
