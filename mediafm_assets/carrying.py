@@ -21,6 +21,7 @@ from mediafm_core.errors import MediaFMError
 from mediafm_core.execution import Outcome, Stage, Status, carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.ingest.taking import make_delivery
+from mediafm_core.media.cache import decode_ahead
 from mediafm_core.pretraining.stage import forget_training, make_corpus, make_encoder
 from mediafm_core.probes.ablation.stage import forget_rows, make_ablation
 from mediafm_core.probes.stage import freeze_training, make_head, make_labels, make_predictions, make_report
@@ -33,11 +34,11 @@ from mediafm_core.timed_text.stage import make_timed_text
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {
         "deliveries": Stage(make_delivery),
-        "shots": Stage(make_shots),
+        "shots": Stage(make_shots, read_ahead=decode_ahead),
         "thumbnails": Stage(make_thumbnails),
         "timed_text": Stage(make_timed_text),
-        "video_embeddings": Stage(make_video),
-        "audio_embeddings": Stage(make_audio),
+        "video_embeddings": Stage(make_video, read_ahead=decode_ahead),
+        "audio_embeddings": Stage(make_audio, read_ahead=decode_ahead),
         "text_embeddings": Stage(partial(make_text, payer=payer_from_environment)),
         "metadata_embedding": Stage(partial(make_metadata, payer=payer_from_environment)),
         "fused_embeddings": Stage(make_fused),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -25,6 +26,7 @@ from mediafm_core.catalogue import (
     split_partition,
 )
 from mediafm_core.errors import BudgetError, DeliveryError, MediaFMError, PlanError
+from mediafm_core.lookahead import Coming, Lookahead
 from mediafm_core.planning.desired import Desired, desired, encoder_steps, release
 from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.planning.state import State, Step
@@ -156,6 +158,9 @@ class Stage(NamedTuple):
     make: Maker
     settle: "Callable[[Bench, Step], None] | None" = None
     """What is left to do once the artifact is committed; called also when it was before, so it must be harmless."""
+    read_ahead: "Callable[[Bench, Step, str], None] | None" = None
+    """What may be read of a step's media while another title, given by its id, is worked on: in a thread, where the
+    ledger is not asked, and with no effect on what the step makes."""
 
 
 def carry_out(
@@ -171,16 +176,22 @@ def carry_out(
     Raises:
         PlanError: nothing asks for one of the partitions; then none is tried.
     """
-    refused = False
-    for step, state, derived in _steps(home, list(wanted)):
+    refused, wanted = False, list(dict.fromkeys(wanted))
+    known = _known(home, [pair for pair in wanted if not _is_judged_late(*pair)])
+    places = {pair: place for place, pair in enumerate(known)}
+    ahead = Lookahead(_reading_media(home, known, stages, reporter))
+    for step, state, derived in _steps(home, wanted, known):
         reporter.begin(step)
         if refused and step.key.kind == "snapshot":  # a refused release changes nothing that readers see
             outcome = Outcome(step.key, Status.BLOCKED, error="waits for its release")
         else:
+            if _reads_ahead(step, stages):
+                ahead.begin(places[step.key[:2]], str(step.title))
             outcome = _carry_out_one(Bench(home, state, reporter, derived), step, stages[step.key.kind])
         refused |= step.key.kind == "release" and outcome.status is Status.FAILED
         reporter.end(outcome)
         yield outcome
+    ahead.wait()
 
 
 class _Asked(NamedTuple):
@@ -191,8 +202,25 @@ class _Asked(NamedTuple):
     wanted: Desired
 
 
-def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[_Asked]:
-    known = _known(home, [pair for pair in wanted if not _is_judged_late(*pair)])
+_Known = dict[tuple[str, str], list[_Asked]]
+"""By kind and partition, in the order in which they were asked for."""
+
+
+def _reads_ahead(step: Step, stages: Mapping[str, Stage]) -> bool:
+    return stages[step.key.kind].read_ahead is not None and bool(step.ingredients.get("media"))
+
+
+def _reading_media(home: Home, known: _Known, stages: Mapping[str, Stage], reporter: Reporter) -> Iterator[Coming]:
+    """The steps whose media can be read ahead."""
+    for place, each in enumerate(known.values()):
+        for step, state, derived in each:
+            if (read := stages[step.key.kind].read_ahead) and _reads_ahead(step, stages):
+                bench = Bench(home, state, reporter, derived)
+                is_wanted = partial(home.ledger.absent, [step.key])
+                yield Coming(place, str(step.title), is_wanted, partial(read, bench, step))
+
+
+def _steps(home: Home, wanted: list[tuple[str, str]], known: _Known) -> Iterator[_Asked]:
     unknown = [pair for pair, steps in known.items() if not steps]
     if unknown:
         raise PlanError(
@@ -201,17 +229,17 @@ def _steps(home: Home, wanted: list[tuple[str, str]]) -> Iterator[_Asked]:
             expected="active titles, known suites, declared encoders, ablations that were asked for",
             next_step="Look at `mediafm titles` and `mediafm encoder list`; an ablation is asked for by command.",
         )
-    for pair in dict.fromkeys(wanted):
+    for pair in wanted:
         yield from _judged_now(home, *pair) if _is_judged_late(*pair) else known[pair]
 
 
-def _known(home: Home, wanted: list[tuple[str, str]]) -> dict[tuple[str, str], list[_Asked]]:
+def _known(home: Home, wanted: list[tuple[str, str]]) -> _Known:
     """What is asked for in these partitions. Where they are all of titles, only those titles are read.
 
     Raises:
         PlanError: a kind is unknown, or a partition cannot be one of its kind.
     """
-    known: dict[tuple[str, str], list[_Asked]] = {pair: [] for pair in wanted}
+    known: _Known = {pair: [] for pair in wanted}
     if wanted:
         titles = {split_partition(kind, partition).get("title") for kind, partition in wanted}
         state = read_state(home, None if None in titles else {title for title in titles if title})
