@@ -1,5 +1,6 @@
 """A home and its Dagster instance, opened together; and jobs of the asset graph, run in this process."""
 
+import fcntl
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,18 @@ retention:
 
 
 def initialise(root: Path) -> Home:
-    """Make a home whole: folders, ledger, instruments, suite, and its Dagster instance; harmless where it exists."""
+    """Make a home whole: folders, ledger, instruments, suite, and its Dagster instance; harmless where it exists.
+
+    Processes that do so at once do it one after another: Dagster's databases break for good when several make them.
+    """
+    work = root / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "initialising").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the system lets go of it when the process dies
+        return _initialised(root)
+
+
+def _initialised(root: Path) -> Home:
     from mediafm_core.encoders.suites import embedded_suite
     from mediafm_core.shots.detector import DETECTOR
     from mediafm_core.timed_text.recognition import RECOGNISER

@@ -2,11 +2,8 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -17,6 +14,7 @@ import mediafm_core as mediafm
 from mediafm_assets.cli.running import dagster_instance
 from mediafm_core.store.home import Home
 from tests.e2e.scenario import chain, planned_now
+from tests.e2e.serving import free_port, wait_until
 from tests.homes import deliver, materialised
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -24,21 +22,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 UNFINISHED = [
     status for status in dg.DagsterRunStatus if status.name not in ("SUCCESS", "FAILURE", "CANCELED", "MANAGED")
 ]
-
-
-def wait_until(holds: Callable[[], bool], what: str, process: subprocess.Popen[bytes], *, at_most_s: float) -> None:
-    """Poll until something holds, while the process lives."""
-    deadline = time.monotonic() + at_most_s
-    while not holds():
-        assert process.poll() is None, f"`mediafm dev` ended with {process.returncode} while waiting: {what}"
-        assert time.monotonic() < deadline, f"not within {at_most_s:.0f} s: {what}"
-        time.sleep(0.5)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port: int) -> bool:

@@ -1,5 +1,7 @@
 """Executed equals planned, whatever happens to a home."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -7,7 +9,11 @@ import pytest
 
 from mediafm_assets.jobs import ingest, landing_config, refresh, steps_config, train_encoder, training_config
 from mediafm_core.catalogue import KINDS, Part
+from mediafm_core.execution import Status
 from mediafm_core.identity import title_id
+from mediafm_core.planning import making
+from mediafm_core.planning.state import Step
+from mediafm_core.release.retiring import retire
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from tests import homes
@@ -52,6 +58,17 @@ def edit_captions(home: Home, folder: Path) -> None:
     redeliver_alpha(home, folder, caption="Good night, good night.")
 
 
+def recut(home: Home, folder: Path) -> None:
+    """Deliver `alpha` with another film and the words that it has."""
+    deliver(folder, "alpha", scenes=(20, 35, 20), synopsis="A fox.", caption="Hello there.")
+    homes.ingest(home, folder / "alpha")
+
+
+def declare_and_retire(home: Home, folder: Path) -> None:
+    declare_small_encoder(home, "v2")
+    retire(home, "v2")
+
+
 def deliver_gamma(home: Home, folder: Path) -> None:
     homes.ingest(home, deliver(folder, "gamma", synopsis="A third film.", caption="Here I am."))
 
@@ -87,6 +104,21 @@ SCENARIOS = [
         ),
     ),
     Scenario(
+        "another film with the same words",
+        recut,
+        lambda home: chain(home, "alpha") - of_title(home, "alpha", "metadata_embedding") | {SNAPSHOT},
+    ),
+    Scenario(
+        "an edit of what nobody computes from",
+        lambda home, folder: redeliver_alpha(home, folder, attribution="Somebody"),
+        lambda home: of_title(home, "alpha", "deliveries") | {SNAPSHOT},
+    ),
+    Scenario(
+        "an encoder that is retired before anything was made of it",
+        declare_and_retire,
+        lambda home: (),
+    ),
+    Scenario(
         "a new encoder",
         lambda home, folder: declare_small_encoder(home, "v2") and None,
         lambda home: {
@@ -116,6 +148,50 @@ def test_a_second_run_of_the_same_steps_computes_nothing_and_shows_every_key(hom
     assert account.executed == account.committed == frozenset()
     assert account.materialised == frozenset(everything)
     assert account.success
+
+
+@pytest.mark.parametrize(
+    ("kind", "behind"),
+    [
+        ("thumbnails", ()),
+        ("timed_text", ("text_embeddings", "fused_embeddings", "contextual_embeddings")),
+        ("contextual_embeddings", ()),
+    ],
+)
+def test_other_code_of_one_stage_makes_that_and_what_is_behind_it_again(home, monkeypatch, kind, behind):
+    raised = replace(KINDS[kind], code_version=KINDS[kind].code_version + 1)
+    monkeypatch.setattr(making, "KINDS", {**KINDS, kind: raised})
+    account = run_plan(home)
+    both = of_title(home, "alpha", kind, *behind) | of_title(home, "beta", kind, *behind)
+    assert account.planned == both | ({SNAPSHOT} if kind != "thumbnails" else set())
+    assert account.agrees, account
+    assert planned_now(home) == frozenset()
+
+
+class Meanwhile(Recorder):
+    """A reporter during whose first step somebody else runs the whole plan."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__()
+        self._happens = [happens]
+
+    def begin(self, step: Step) -> None:
+        while self._happens:
+            self._happens.pop()()
+
+
+def test_two_runs_of_one_plan_at_once_make_each_step_once_and_both_show_every_key(home, tmp_path):
+    deliver_gamma(home, tmp_path)
+    plan, other = explained_plan(home, read_state(home)), Recorder()
+    planned, before = {step.key for step in plan.steps}, set(home.ledger.committed_in_order())
+    with dg.DagsterInstance.ephemeral() as instance, dg.DagsterInstance.ephemeral() as instance_of_other:
+        config = steps_config(plan.steps)
+        one = Meanwhile(lambda: execute(refresh, config, home, instance_of_other, other) and None)
+        assert execute(refresh, config, home, instance, one).success
+        assert other.having(Status.MADE) == {key[:2] for key in planned}
+        assert one.having(Status.MADE) == frozenset()
+        assert materialised(instance, KINDS) == materialised(instance_of_other, KINDS) == {key[:2] for key in planned}
+    assert set(home.ledger.committed_in_order()) - before == planned
 
 
 def materialised_in(home: Home) -> list[tuple[str, str]]:

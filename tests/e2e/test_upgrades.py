@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,6 +12,8 @@ import torch
 
 from mediafm_assets.jobs import pairs_config, refresh, upgrade
 from mediafm_core.catalogue import Part
+from mediafm_core.narrative.delivery import generate
+from mediafm_core.narrative.world import World
 from mediafm_core.probes.declaring import set_labels
 from mediafm_core.probes.stage import LABEL_NAMES
 from mediafm_core.probes.tasks import TASKS
@@ -21,9 +25,9 @@ from mediafm_core.store.pointer import POINTER, read_pointer
 from tests import homes
 from tests.e2e.scenario import SNAPSHOT, Account, Pairs, Scenario, of_title, planned_now, run, run_plan
 from tests.homes import declare_small_encoder
-from tests.narrative_homes import N_TITLES, build_ingested_home, one_thread, write_titles
+from tests.narrative_homes import LENGTHS, N_TITLES, WORLD, build_ingested_home, one_thread, write_titles
 
-NEW_TITLE = "narrative-w5-000099"
+FIRST_TITLE, NEW_TITLE = "narrative-w5-000001", "narrative-w5-000099"
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +82,49 @@ def deliver_title(home: Home, folder: Path) -> None:
     homes.ingest(home, *write_titles(folder, 1, seed=99))
 
 
+def redeliver(home: Home, folder: Path, change: Callable[[Path], None]) -> None:
+    """Deliver the first title again, after something in its delivery was changed."""
+    (delivery,) = write_titles(folder, 1)
+    change(delivery)
+    homes.ingest(home, delivery)
+
+
+def other_pictures(delivery: Path) -> None:
+    """Give each shot the pictures of the one that far from the end."""
+    file = delivery / "embeddings.parquet"
+    table = pq.read_table(file)
+    column = table.schema.get_field_index("video")
+    turned = table["video"].take(list(range(table.num_rows))[::-1])
+    pq.write_table(table.set_column(column, table.schema.field(column), turned), file)
+
+
+def other_words(delivery: Path) -> None:
+    record = json.loads((delivery / "title.json").read_text())
+    (delivery / "title.json").write_text(json.dumps({**record, "attribution": "Somebody"}))
+
+
+def fewer_labels(delivery: Path) -> None:
+    table = pq.read_table(delivery / "labels.parquet")
+    pq.write_table(table.slice(1), delivery / "labels.parquet")
+
+
+def of_first(home: Home, *kinds: str) -> Pairs:
+    """The pairs of some kinds for the first title, by its own suite and by each encoder."""
+    pairs = of_title(home, FIRST_TITLE, *kinds)
+    return frozenset(pair for pair in pairs if "|" not in pair[1] or pair[1].startswith(("v", narrative_suite(home))))
+
+
+def deliver_title_of_other_suite(home: Home, folder: Path) -> None:
+    other = World.of(replace(WORLD, seed=6))
+    homes.ingest(home, *generate(folder, n_titles=1, seed=1, world=other, lengths=LENGTHS))
+
+
+def made_of_title_of_other_suite(home: Home) -> Pairs:
+    (title,) = [title for title in read_state(home).titles.values() if title.suite != narrative_suite(home)]
+    of_suite = {(kind, f"{title.suite}|{title.id}") for kind in ("metadata_embedding", "fused_embeddings")}
+    return frozenset({("deliveries", title.id), ("shots", title.id)} | of_suite)
+
+
 SCENARIOS = [
     Scenario("nothing happens", lambda home, folder: None, lambda home: ()),
     Scenario(
@@ -95,6 +142,29 @@ SCENARIOS = [
             *(("predictions", f"v1|{title}") for title in read_state(home).titles),
         },
     ),
+    Scenario(
+        "the same delivery again", lambda home, folder: redeliver(home, folder, lambda delivery: None), lambda home: ()
+    ),
+    Scenario(
+        "embeddings delivered anew",
+        lambda home, folder: redeliver(home, folder, other_pictures),
+        lambda home: (
+            of_first(home, "deliveries", "metadata_embedding", "fused_embeddings", "contextual_embeddings")
+            | of_first(home, "predictions")
+            | {SNAPSHOT}
+        ),
+    ),
+    Scenario(
+        "words delivered anew that nobody computes from",
+        lambda home, folder: redeliver(home, folder, other_words),
+        lambda home: of_first(home, "deliveries") | {SNAPSHOT},
+    ),
+    Scenario(
+        "labels delivered anew: the frozen ones stay",
+        lambda home, folder: redeliver(home, folder, fewer_labels),
+        lambda home: of_first(home, "deliveries", "predictions") | {SNAPSHOT},
+    ),
+    Scenario("a title of another suite", deliver_title_of_other_suite, made_of_title_of_other_suite),
     Scenario(
         "a new title",
         deliver_title,

@@ -1,0 +1,201 @@
+"""Whatever happens to a home, and in whatever order: what is planned is done, and readers see one version."""
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from mediafm_core.errors import IncompleteError, PlanError, ReleaseError
+from mediafm_core.release.retiring import retire
+from mediafm_core.release.rollback import publish_standing, roll_back
+from mediafm_core.stock import read_state
+from mediafm_core.store.ledger import MAX_ATTEMPTS
+from tests import catalogue
+from tests.e2e.walk import ENCODERS, POOL, TASKS, Walk
+from tests.fakes import pairs
+
+SNAPSHOT = ("snapshot", "")
+EDITS = {
+    "captions": catalogue.with_captions,
+    "media": catalogue.with_media,
+    "synopsis": catalogue.with_synopsis,
+    "attribution": catalogue.with_attribution,
+}
+CODE = (
+    "shots",
+    "timed_text",
+    "text_embeddings",
+    "fused_embeddings",
+    "pretraining_corpus",
+    "mediafm_encoder",
+    "contextual_embeddings",
+    "probe_heads",
+    "predictions",
+    "probe_report",
+    "snapshot",
+)
+
+
+class AnyWalk(RuleBasedStateMachine):
+    """What may happen to a home. `walk` holds it."""
+
+    walk: Walk
+
+    @initialize(labelled=st.booleans())
+    def begin(self, labelled):
+        self.walk = Walk(labelled=labelled)
+        self.walk.apply()
+        if labelled:
+            self.promote("v1")
+        self.has_run = False
+
+    # What people do
+
+    @rule(title=st.sampled_from(range(len(POOL))))
+    def deliver(self, title):
+        self.walk.deliver(self.walk.title(POOL[title]))
+
+    @rule(title=st.sampled_from(range(len(POOL))), edit=st.sampled_from(sorted(EDITS)))
+    def deliver_anew(self, title, edit):
+        self.walk.deliver(EDITS[edit](self.walk.title(POOL[title]), self.walk.edit()))
+
+    @precondition(lambda self: self.walk.labelled)
+    @rule(task=st.sampled_from(TASKS))
+    def edit_labels(self, task):
+        self.walk.edit_labels(task)
+
+    @rule(kind=st.sampled_from(CODE))
+    def change_code(self, kind):
+        self.walk.bump(kind)
+
+    @rule(name=st.sampled_from(ENCODERS[1:]), worse=st.booleans())
+    def declare_encoder(self, name, worse):
+        if name not in self.walk.home.ledger.declared("encoder"):
+            self.walk.declare_encoder(name)
+            if worse:
+                self.walk.makers.worse.add(name)
+
+    @precondition(lambda self: self.walk.labelled)
+    @rule(name=st.sampled_from(ENCODERS))
+    def promote(self, name):
+        try:
+            self.walk.carry_out([("release", name), SNAPSHOT])
+        except IncompleteError:
+            return  # it passed before, and titles have come since
+        except PlanError:
+            assert name not in {spec.name for spec in read_state(self.walk.home).encoders}
+
+    @precondition(lambda self: self.walk.labelled)
+    @rule()
+    def roll_back(self):
+        try:
+            roll_back(self.walk.home)
+        except (PlanError, ReleaseError):
+            return
+        publish_standing(self.walk.home)
+
+    @rule(name=st.sampled_from(ENCODERS), force=st.booleans())
+    def retire(self, name, force):
+        try:
+            retire(self.walk.home, name, force=force)
+        except (PlanError, ReleaseError):
+            return
+
+    @rule()
+    def retry(self):
+        self.walk.makers.failing.clear()
+        self.walk.home.ledger.forgive(self.walk.home.ledger.failures())
+
+    # What carries plans out
+
+    @rule()
+    def apply(self):
+        self.walk.apply()
+
+    @rule(share=st.floats(0.1, 0.9))
+    def apply_a_part(self, share):
+        steps = self.walk.plan().steps
+        self.walk.carry_out(pairs(steps[: int(share * len(steps))]))
+
+    @rule(share=st.floats(0, 0.99), always=st.booleans())
+    def apply_while_a_step_fails(self, share, always):
+        if steps := self.walk.plan().steps:
+            key = steps[int(share * len(steps))].key
+            self.walk.makers.failing[key.kind, key.partition] = 10**6 if always else 1
+            for _ in range(MAX_ATTEMPTS if always else 1):
+                self.walk.apply()
+
+    @precondition(lambda self: not self.has_run)  # once in a walk: a run of Dagster's costs as much as all the rest
+    @rule()
+    def tick_and_run(self):
+        self.has_run = True
+        self.walk.tick_and_run()
+
+    @rule(at_commit=st.integers(1, 12), before_the_row=st.booleans())
+    def die(self, at_commit, before_the_row):
+        self.walk.die(at_commit, before_the_row=before_the_row)
+
+    @rule()
+    def two_at_once(self):
+        self.walk.makers.meanwhile = lambda: self.walk.carry_out(pairs(self.walk.plan().steps))
+        before, planned = self.walk.committed(), self.walk.plan()
+        self.walk.carry_out(pairs(planned.steps))
+        self.walk.makers.meanwhile = None
+        if not self.walk.home.ledger.failures():
+            assert self.walk.committed() - before >= {s.key for s in planned.steps if s.key.kind != "snapshot"}
+            assert not self.walk.plan().steps
+
+    # What must hold
+
+    @invariant()
+    def readers_see_one_version(self):
+        if hasattr(self, "walk"):
+            self.walk.check_readers()
+
+    @invariant()
+    def what_was_committed_stays(self):
+        if hasattr(self, "walk"):
+            self.walk.check_kept()
+
+    def teardown(self):
+        if hasattr(self, "walk"):
+            try:
+                self.walk.makers.failing.clear()
+                self.walk.home.ledger.forgive(self.walk.home.ledger.failures())
+                self.walk.apply()
+                assert not self.walk.plan().steps
+                assert not self.walk.plan().blocked
+                self.walk.check_objects()
+            finally:
+                self.walk.close()
+
+
+def walk(*, n_walks: int, n_steps: int) -> None:
+    run_state_machine_as_test(
+        AnyWalk,
+        settings=settings(
+            max_examples=n_walks,
+            stateful_step_count=n_steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+            phases=[Phase.generate],
+        ),
+    )
+
+
+def test_short_walks():
+    walk(n_walks=10, n_steps=15)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_long_walks():
+    walk(n_walks=200, n_steps=50)
