@@ -48,6 +48,9 @@ BASELINES = (
 )
 """How fused embeddings are read; each is a row."""
 
+CONTROL = "position"
+"""Where a clip stands, and nothing else: it must tell nothing."""
+
 READERS = ("clip", "clip + title vector", "clip + 12 before + 12 after", "clip + title mean")
 """Among these the heads of an encoder choose, inside their own titles."""
 
@@ -166,14 +169,15 @@ def baseline_rows(catalogue: Catalogue, number: int) -> tuple[list[dict[str, Any
     """The rows of what needs no learning, and each task's best by the score itself, which is generous to it."""
     origin = Origin(FUSED, catalogue.world.suite.id)
     shots: dict[str, TitleShots] = {made.given.id: made.shots(made.arrays.fused, origin) for made in catalogue.judged}
-    found = {reader: catalogue.scores(shots, [reader]) for reader in BASELINES}
+    found = {reader: catalogue.scores(shots, [reader]) for reader in (*BASELINES, CONTROL)}
     rows = [
         {"world": number, "seed": None, "features": f"fused: {reader}", "task": task, **_figures(out)}
         for reader, scores in found.items()
         for task, (out, _) in scores.items()
     ]
     best = {
-        task: max((scores[task][0] for scores in found.values()), key=lambda out: interval(out).value) for task in TASKS
+        task: max((found[reader][task][0] for reader in BASELINES), key=lambda out: interval(out).value)
+        for task in TASKS
     }
     return rows, best
 
