@@ -44,7 +44,7 @@ CODE = (
 
 
 class AnyWalk(RuleBasedStateMachine):
-    """What may happen to a home. `walk` holds it."""
+    """What may happen to a home, in any order."""
 
     walk: Walk
 
@@ -156,28 +156,27 @@ class AnyWalk(RuleBasedStateMachine):
 
     @invariant()
     def readers_see_one_version(self):
-        if hasattr(self, "walk"):
-            self.walk.check_readers()
+        self.walk.check_readers()
 
     @invariant()
     def what_was_committed_stays(self):
-        if hasattr(self, "walk"):
-            self.walk.check_kept()
+        self.walk.check_kept()
 
     def teardown(self):
-        if hasattr(self, "walk"):
-            try:
-                self.walk.makers.failing.clear()
-                self.walk.home.ledger.forgive(self.walk.home.ledger.failures())
-                self.walk.apply()
-                assert not self.walk.plan().steps
-                assert not self.walk.plan().blocked
-                self.walk.check_objects()
-            finally:
-                self.walk.close()
+        """Once all is mended and made, nothing is missing and nothing is damaged."""
+        if not hasattr(self, "walk"):
+            return
+        try:
+            self.retry()
+            self.walk.apply()
+            assert self.walk.plan() == ((), ())
+            self.walk.check_objects()
+        finally:
+            self.walk.close()
 
 
-def walk(*, n_walks: int, n_steps: int) -> None:
+def walk(*, n_walks: int, n_steps: int, the_same: bool) -> None:
+    """Walk at random, or as every time; a walk that fails is told as it was found, for to shorten it takes minutes."""
     run_state_machine_as_test(
         AnyWalk,
         settings=settings(
@@ -185,17 +184,17 @@ def walk(*, n_walks: int, n_steps: int) -> None:
             stateful_step_count=n_steps,
             deadline=None,
             suppress_health_check=list(HealthCheck),
-            derandomize=True,
+            derandomize=the_same,
             phases=[Phase.generate],
         ),
     )
 
 
-def test_short_walks():
-    walk(n_walks=10, n_steps=15)
+def test_whatever_happens_what_is_planned_is_done_and_readers_see_one_version():
+    walk(n_walks=10, n_steps=15, the_same=True)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_long_walks():
-    walk(n_walks=200, n_steps=50)
+def test_so_it_is_on_long_walks():
+    walk(n_walks=200, n_steps=50, the_same=False)

@@ -6,10 +6,11 @@ step costs its bookkeeping and no compute. The home lies in memory where the mac
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import dagster as dg
 import pytest
@@ -84,21 +85,11 @@ class Makers:
         return Draft(probe(encoder, task, -1.0 if encoder in self.worse else 1.0).to_bytes(), {})
 
 
-class Seen(Mapping[str, str]):
-    """What readers see: the path of each title's contextual embeddings, by title."""
+class Seen(NamedTuple):
+    """What readers see."""
 
-    def __init__(self, rows: Iterable[Mapping[str, str]], live: str | None = None) -> None:
-        self.live = live  # the release, or the encoder where there is none
-        self._paths = {row["title"]: row["contextual_path"] for row in rows}
-
-    def __getitem__(self, title: str) -> str:
-        return self._paths[title]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
-
-    def __len__(self) -> int:
-        return len(self._paths)
+    titles: frozenset[str]
+    live: str | None  # the release, or the encoder where there is none; None where nothing was published
 
 
 class Walk:
@@ -242,7 +233,7 @@ class Walk:
     def check_none_lost(self, before: Seen) -> None:
         """A title that readers saw they still see, unless what is live has changed, or it waits for a person."""
         now = self.check_readers()
-        lost = set(before) - set(now)
+        lost = before.titles - now.titles
         if before.live == now.live and lost:
             state = read_state(self.home)
             held = {key.partition.split("|")[-1] for key in held_up(state, desired(state).steps())}
@@ -261,7 +252,7 @@ class Walk:
     def check_readers(self) -> Seen:
         """Readers see one release, one encoder, and of each title scores of just the embeddings that they see."""
         if not (self.home.root / "production.json").exists():
-            return Seen(())
+            return Seen(frozenset(), None)
         shown = open_snapshot(str(self.home.root))
         rows = shown.table.to_pylist()
         by_path = {row.path: row for row in self.home.ledger.artifacts()}
@@ -273,7 +264,7 @@ class Walk:
         release = next((e.release for e in history(self.home) if e.release and e.release.name == shown.release), None)
         for row in rows:
             self._check_whole(row, by_path, release)
-        return Seen(rows, shown.release or shown.encoder)
+        return Seen(frozenset(read), shown.release or shown.encoder)
 
     def _check_whole(self, row: Mapping[str, str], by_path: Mapping[str, ArtifactRow], live: Release | None) -> None:
         for role in ("contextual", "fused", "shots", "timed_text", "predictions"):
