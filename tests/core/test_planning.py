@@ -2,13 +2,13 @@
 
 import gc
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import KINDS, ArtifactKey, Title
+from mediafm_core.catalogue import KINDS, LATER, ArtifactKey, Metadata, Title
 from mediafm_core.identity import canonical_json
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired
@@ -357,8 +357,11 @@ def test_the_number_of_fingerprints_for_each_title_is_constant(monkeypatch: pyte
 
 
 def test_records_are_hashed_as_dataclasses_say_them() -> None:
+    later = {each.name for each in fields(Metadata) if LATER in each.metadata}  # of these no title says anything
     for title in TITLES:
-        assert canonical_json(making.plain(title)) == canonical_json(asdict(title))
+        record = asdict(title)
+        record["metadata"] = {name: value for name, value in record["metadata"].items() if name not in later}
+        assert canonical_json(making.plain(title)) == canonical_json(record)
     assert making.plain(catalogue.V1.corpus[0]) == asdict(catalogue.V1.corpus[0])
 
 
