@@ -87,7 +87,7 @@ def detector_engines() -> Figure:
 
 def stage_share(modality: Modality) -> Figure:
     """CPU seconds of the bare encoder on arrays at hand, over those of the stage that reads them from the home."""
-    from mediafm_core.encoders.stage import n_threads
+    from mediafm_core.encoders.offered import n_threads
     from mediafm_core.encoders.suites import load
 
     ready = prepared()

@@ -10,11 +10,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
-from mediafm_core.errors import PlanError
+from mediafm_core.errors import EncoderMismatchError, PlanError
 from mediafm_core.identity import Fingerprint, TitleId, canonical_json, name_id, title_id
 
 DELIVERED = "delivered"
 """A setting of instruments that ran elsewhere: their vectors come with the deliveries and cannot be made here."""
+
+JOINT = "joint"
+"""A setting of instruments that perceive several modalities in one pass over a shot: those modalities' names."""
 
 SERVER = "server"
 """A setting of instruments that somebody else's machine runs, its address: answers differ a little between calls."""
@@ -204,6 +207,22 @@ class Suite:
 
     def __post_init__(self) -> None:
         name_id(self.alias, "suite")
+        for spec in (self.video, self.audio, self.text):
+            together = {Modality(name) for name in spec.instrument.settings.get(JOINT, ())}
+            if together and together != set(self.read_with(spec.modality)):
+                raise EncoderMismatchError(
+                    f"suite {self.alias!r}",
+                    found=f"{spec.instrument.name!r} for {', '.join(self.read_with(spec.modality))}",
+                    expected=f"it for {', '.join(sorted(together))}, which it perceives together",
+                    next_step="Name the same model for each of them.",
+                )
+
+    def read_with(self, modality: Modality) -> tuple[Modality, ...]:
+        """The modalities that are perceived in one pass with this one, itself among them."""
+        own = self.spec(modality).instrument
+        if not own.settings.get(JOINT):
+            return (modality,)
+        return tuple(other for other in Modality if self.spec(other).instrument == own)
 
     @property
     def id(self) -> str:

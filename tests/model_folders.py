@@ -62,3 +62,31 @@ def speech(folder: Path, kind: str = "Wav2Vec2", *, seed: int = 0) -> Path:
     small = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
     model = getattr(transformers, f"{kind}Model")(getattr(transformers, f"{kind}Config")(**SMALL, **small))
     return save(folder, model, {"do_normalize": True, "sampling_rate": 16000, "feature_size": 1})
+
+
+def omni(folder: Path, *, seed: int = 0) -> Path:
+    """The thinker of a Qwen2.5-Omni: a tower for pictures, one for sound, and two layers that read all."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import Qwen2_5OmniThinkerConfig, Qwen2_5OmniThinkerForConditionalGeneration
+
+    torch.manual_seed(seed)
+    audio = {"num_mel_bins": 16, "d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2}
+    audio |= {"encoder_ffn_dim": 48, "output_dim": 32}
+    vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "window_size": 56}
+    vision |= {"out_hidden_size": 32, "fullatt_block_indexes": [1]}
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
+    text = {**SMALL, "vocab_size": 300, "num_key_value_heads": 2, "rope_parameters": rope}
+    names = ("image", "audio", "video", "vision_start", "vision_end", "audio_start", "audio_end")
+    tokens = {f"{name}_token_id": 280 + i for i, name in enumerate(names)}
+    config = Qwen2_5OmniThinkerConfig(audio_config=audio, vision_config=vision, text_config=text, **tokens)
+    save(
+        folder,
+        Qwen2_5OmniThinkerForConditionalGeneration(config),
+        {"feature_extractor_type": "WhisperFeatureExtractor"},
+    )
+    alphabet = {letter: i for i, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder

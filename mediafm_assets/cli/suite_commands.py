@@ -75,7 +75,9 @@ def add(
     name: Annotated[str, typer.Argument(help="The suite's name; paper has defaults for what is left out.")],
     video: TowerOption = None,
     audio: TowerOption = None,
-    text: Annotated[str, typer.Option(help="openai, or an installed encoder's name.")] = "openai",
+    text: Annotated[
+        str, typer.Option(help="openai, an installed encoder's name, or the folder of a joint one.")
+    ] = "openai",
     stills: Annotated[int, typer.Option(help="Stills of a shot that a tower looks at.", min=1)] = 8,
     model: Annotated[str, typer.Option(help="Of the text API.")] = "text-embedding-3-large",
     dims: Annotated[int, typer.Option(help="Width of the text API's vectors.", min=1)] = 768,

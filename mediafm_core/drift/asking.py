@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from mediafm_core.catalogue import UnimodalSpec
 from mediafm_core.drift.reference import EncoderOf, Vectors
 from mediafm_core.encoders.declaring import place_of
+from mediafm_core.encoders.offered import n_threads
 from mediafm_core.encoders.paying import Payer
 from mediafm_core.encoders.protocol import UnimodalEncoder
-from mediafm_core.encoders.stage import n_threads
 from mediafm_core.encoders.suites import load
 from mediafm_core.store.home import Home
 from mediafm_core.store.paid import FILE, Purse

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mediafm_core import weights
 from mediafm_core.catalogue import Modality, Suite, UnimodalSpec
-from mediafm_core.encoders import clip_vision, openai_text, speech_tower
+from mediafm_core.encoders import clip_vision, openai_text, qwen_omni, speech_tower
 from mediafm_core.encoders.openai_answers import OPENAI
 from mediafm_core.encoders.pacing import Limits
 from mediafm_core.encoders.suites import entry_of
@@ -37,6 +37,9 @@ def choose(modality: Modality, choice: str, *, stills_per_shot: int = clip_visio
     """
     if Path(choice).is_dir() or "/" in choice:
         folder = read_folder(Path(choice).absolute(), weights.cache_folder() / "verified")
+        if folder.model_type == qwen_omni.MODEL_TYPE:
+            whole = read_folder(folder.path, weights.cache_folder() / "verified", (qwen_omni.TOKENIZER,))
+            return Chosen(qwen_omni.specs(whole)[modality], told_source(whole))
         if modality is Modality.VIDEO:
             return Chosen(clip_vision.spec(folder, stills_per_shot=stills_per_shot), told_source(folder))
         if modality is Modality.AUDIO:

@@ -1,8 +1,7 @@
 """What a suite sees, hears and reads of a title: one vector per shot and modality."""
 
-import os
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,8 @@ from mediafm_core.catalogue import RENDERING, Modality, Part
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.encoders import openai_text
 from mediafm_core.encoders.declaring import place_of
+from mediafm_core.encoders.joint_stage import is_joint, make_jointly
+from mediafm_core.encoders.offered import Offered, n_threads
 from mediafm_core.encoders.paying import Payer
 from mediafm_core.encoders.suites import load
 from mediafm_core.execution import Bench, Draft
@@ -23,28 +24,10 @@ from mediafm_core.store.paid import FILE, Purse
 from mediafm_core.store.vectors import spans_of, vector_column, vector_table
 
 
-class _Read(Sequence[Any]):
-    """What the shots of a title offer, each read from disk when its turn comes; tells how far it has come."""
-
-    def __init__(self, spans: Sequence[Span], read: Callable[[Span], Any], report: Callable[[float], None]) -> None:
-        self._spans, self._read, self._report = spans, read, report
-
-    def __len__(self) -> int:
-        return len(self._spans)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Any]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return _Read(self._spans[index], self._read, self._report)
-        self._report(index / len(self._spans))
-        return self._read(self._spans[index])
-
-
 def make_video(bench: Bench, step: Step) -> Draft:
     """One vector per shot from its stills."""
+    if is_joint(bench, step, Modality.VIDEO):
+        return make_jointly(bench, step, Modality.VIDEO)
     decoded = working_set(bench, step)
     at_most = bench.suite(step).video.instrument.settings["stills_per_shot"]
     return _encoded(bench, step, Modality.VIDEO, lambda span: stills_of(decoded, span, at_most))
@@ -52,6 +35,8 @@ def make_video(bench: Bench, step: Step) -> Draft:
 
 def make_audio(bench: Bench, step: Step) -> Draft:
     """One vector per shot from its sound; zeros where it has none."""
+    if is_joint(bench, step, Modality.AUDIO):
+        return make_jointly(bench, step, Modality.AUDIO)
     decoded = working_set(bench, step)
     return _encoded(bench, step, Modality.AUDIO, lambda span: audio_of(decoded, span))
 
@@ -60,7 +45,7 @@ def _encoded(bench: Bench, step: Step, modality: Modality, read: Callable[[Span]
     spans = spans_of(bench.read_table(step, "shots"))
     spec = bench.suite(step).spec(modality)
     encoder = load(spec, n_threads=n_threads(), place=place_of(bench.home, spec))
-    vectors = encoder.encode(_Read(spans, read, bench.reporter.advance))
+    vectors = encoder.encode(Offered(spans, read, bench.reporter.advance))
     return Draft(vector_table(spans, vectors), {"n_shots": len(spans), "dims": vectors.shape[1]})
 
 
@@ -72,6 +57,8 @@ def make_text(bench: Bench, step: Step, payer: Callable[[], Payer | None] = lamb
         step: of a title and a suite.
         payer: who pays, asked for only where the suite's text encoder stands behind an API.
     """
+    if is_joint(bench, step, Modality.TEXT):
+        return make_jointly(bench, step, Modality.TEXT)
     table = bench.read_table(step, "timed_text")
     texts = table["text"].to_pylist()
     vectors, paid = _read_texts(bench, step, texts, payer)
@@ -117,8 +104,3 @@ def make_metadata(bench: Bench, step: Step, payer: Callable[[], Payer | None] = 
     said = {"text": metadata.described, "text_as_the_post": metadata.as_the_post, "rendering": RENDERING}
     facts = {**said, "dims": vectors.shape[1], **paid}
     return Draft(pa.table({"vector": vector_column(vectors)}), facts)
-
-
-def n_threads() -> int:
-    """Threads for one encoder: the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

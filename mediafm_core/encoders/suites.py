@@ -9,15 +9,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Suite, UnimodalSpec
+from mediafm_core.catalogue import Modality, Suite, UnimodalSpec
 from mediafm_core.encoders import (
     clip_vision,
     efficientnet_lite0,
     minilm_l6,
     openai_text,
+    qwen_omni,
     speech_tower,
     whisper_tiny_en,
 )
+from mediafm_core.encoders.joint import JointEncoder, OneModality
 from mediafm_core.encoders.pacing import Limits, pace_of
 from mediafm_core.encoders.paying import Payer, Purse
 from mediafm_core.encoders.plugins import plugin
@@ -57,6 +59,22 @@ TOWERS: Mapping[str, Tower] = MappingProxyType(
 )
 """Those whose weights are a folder that a home declares."""
 
+
+class Joint(NamedTuple):
+    """A joint encoder of one code and many weights."""
+
+    specs: Callable[[ModelFolder], Mapping[Modality, UnimodalSpec]]
+    """What this version of the code makes of a folder."""
+    load: Callable[..., JointEncoder]
+    also: tuple[str, ...]
+    """Files of its folder that are read beside those of every model."""
+
+
+JOINTS: Mapping[str, Joint] = MappingProxyType(
+    {qwen_omni.NAME: Joint(qwen_omni.specs, qwen_omni.QwenOmni, (qwen_omni.TOKENIZER,))}
+)
+"""Those that perceive several modalities in one pass; their weights are a folder that a home declares."""
+
 NOWHERE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -88,12 +106,33 @@ def load(
         RemoteError: a model behind an API, and no purse or key.
     """
     name = spec.instrument.name
+    if name in JOINTS:
+        return OneModality(load_joint(spec, n_threads=n_threads, place=place), spec.modality)
     if name in TOWERS:
         return _tower(canonical_json(asdict(spec)), str(place.get("folder", "")), n_threads)
     if name == openai_text.NAME:
         return _remote(spec, place, payer, purse)
     _check_installed(spec, entry_of(name).spec())
     return _loaded(name, n_threads)
+
+
+def load_joint(spec: UnimodalSpec, *, n_threads: int = 1, place: Mapping[str, Any] = NOWHERE) -> JointEncoder:
+    """The joint encoder that a record of one of its modalities describes; loaded once for all of them.
+
+    Raises:
+        WeightsError: the record names other weights than those at hand, or these are missing or damaged.
+        EncoderMismatchError: it works with other settings than the record's.
+    """
+    name, folder = spec.instrument.name, str(place.get("folder", ""))
+    encoder = _joint(name, spec.instrument.weights_sha256, folder, n_threads)
+    _check_installed(spec, encoder.specs[spec.modality])
+    return encoder
+
+
+@cache
+def _joint(name: str, sha256: str, folder: str, n_threads: int) -> JointEncoder:
+    found = _declared_folder(name, sha256, folder, JOINTS[name].also)
+    return JOINTS[name].load(found, n_threads=n_threads)
 
 
 def entry_of(name: str) -> Entry:
@@ -114,6 +153,13 @@ def _loaded(name: str, n_threads: int) -> UnimodalEncoder[Any]:
 def _tower(record: str, folder: str, n_threads: int) -> UnimodalEncoder[Any]:
     spec = UnimodalSpec.from_json(json.loads(record))
     name = spec.instrument.name
+    found = _declared_folder(name, spec.instrument.weights_sha256, folder)
+    tower = TOWERS[name]
+    _check_installed(spec, tower.spec(found, spec))
+    return tower.load(spec, found, n_threads=n_threads)
+
+
+def _declared_folder(name: str, sha256: str, folder: str, also: tuple[str, ...] = ()) -> ModelFolder:
     if not folder:
         raise WeightsError(
             f"weights of {name!r}",
@@ -121,11 +167,9 @@ def _tower(record: str, folder: str, n_threads: int) -> UnimodalEncoder[Any]:
             expected="the folder of a model in the format of transformers",
             next_step="Add the suite to this home: `mediafm suites add`.",
         )
-    found = read_folder(Path(folder), weights.cache_folder() / "verified")
-    check_folder(found, spec.instrument.weights_sha256, name)
-    tower = TOWERS[name]
-    _check_installed(spec, tower.spec(found, spec))
-    return tower.load(spec, found, n_threads=n_threads)
+    found = read_folder(Path(folder), weights.cache_folder() / "verified", also)
+    check_folder(found, sha256, name)
+    return found
 
 
 def _remote(

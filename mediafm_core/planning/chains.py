@@ -18,7 +18,7 @@ def chains(state: State) -> dict[TitleId, Chain]:
     tools = _Tools(
         detector={"detector": asdict(state.detector)},
         recogniser={"recogniser": asdict(state.recogniser)},
-        suites=tuple(_Prepared(suite.id, suite.is_delivered, _encoders(suite)) for suite in state.suites),
+        suites=tuple(_prepared(suite) for suite in state.suites),
     )
     return {title.id: tuple(_chain(tools, title)) for title in state.titles.values()}
 
@@ -29,6 +29,7 @@ class _Prepared(NamedTuple):
     id: str
     is_delivered: bool
     encoders: Mapping[Modality, Mapping[str, object]]
+    read_with: Mapping[Modality, tuple[Modality, ...]]
 
 
 class _Tools(NamedTuple):
@@ -39,8 +40,9 @@ class _Tools(NamedTuple):
     suites: tuple[_Prepared, ...]
 
 
-def _encoders(suite: Suite) -> Mapping[Modality, Mapping[str, object]]:
-    return {modality: {"encoder": asdict(suite.spec(modality))} for modality in Modality}
+def _prepared(suite: Suite) -> _Prepared:
+    encoders = {modality: {"encoder": asdict(suite.spec(modality))} for modality in Modality}
+    return _Prepared(suite.id, suite.is_delivered, encoders, {m: suite.read_with(m) for m in Modality})
 
 
 def _chain(tools: _Tools, title: Title) -> Iterator[Step]:
@@ -77,14 +79,28 @@ def _timed_text(tools: _Tools, axes: Mapping[str, str], parts: Mapping[Part, str
 def _suite_chain(
     suite: _Prepared, title: Title, media: Mapping[str, object], shots: Step, timed_text: Step
 ) -> Iterator[Step]:
-    axes, encoders = {"suite": suite.id, "title": title.id}, suite.encoders
-    video = made_step("video_embeddings", axes, {**media, **encoders[Modality.VIDEO]}, shots=shots.key)
-    audio = made_step("audio_embeddings", axes, {**media, **encoders[Modality.AUDIO]}, shots=shots.key)
-    text = made_step("text_embeddings", axes, encoders[Modality.TEXT], timed_text=timed_text.key)
-    metadata = {"metadata": hash_of(title.metadata.described), **encoders[Modality.TEXT]}
+    axes = {"suite": suite.id, "title": title.id}
+    video, audio, text = (_embeddings(suite, modality, axes, media, shots, timed_text) for modality in Modality)
+    metadata = {"metadata": hash_of(title.metadata.described), **suite.encoders[Modality.TEXT]}
     yield from (video, audio, text)
     yield made_step("metadata_embedding", axes, metadata)
     yield made_step("fused_embeddings", axes, {}, video=video.key, audio=audio.key, text=text.key)
+
+
+def _embeddings(
+    suite: _Prepared,
+    modality: Modality,
+    axes: Mapping[str, str],
+    media: Mapping[str, object],
+    shots: Step,
+    timed_text: Step,
+) -> Step:
+    """One modality's vectors. What is perceived in one pass with others is made from what they are made from, too."""
+    together = suite.read_with[modality]
+    of_media = {"shots": shots.key} if set(together) != {Modality.TEXT} else {}
+    of_text = {"timed_text": timed_text.key} if Modality.TEXT in together else {}
+    made_from = {**(media if of_media else {}), **suite.encoders[modality]}
+    return made_step(f"{modality}_embeddings", axes, made_from, **of_media, **of_text)
 
 
 def _delivered_chain(suite: _Prepared, title: Title, made_from: Mapping[str, object], shots: Step) -> Iterator[Step]:

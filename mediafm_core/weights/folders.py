@@ -46,12 +46,13 @@ class ModelFolder(NamedTuple):
         return str(self.config.get("model_type", "unknown"))
 
 
-def read_folder(path: Path, stamps: Path) -> ModelFolder:
+def read_folder(path: Path, stamps: Path, also: tuple[str, ...] = ()) -> ModelFolder:
     """Look at a folder, and hash each file that will be read.
 
     Args:
         path: the folder.
         stamps: the folder of the stamps of files that were hashed before; made if need be.
+        also: names of further files that will be read, such as a tokenizer's.
 
     Raises:
         WeightsError: it is no folder of a model, lacks safetensors, or brings code.
@@ -59,7 +60,9 @@ def read_folder(path: Path, stamps: Path) -> ModelFolder:
     config = _json(path / CONFIG)
     if "auto_map" in config:
         raise _refused(path, "a model that brings code of its own", "an architecture of transformers")
-    names = sorted([CONFIG, PREPROCESSING, *_weight_files(path)])
+    names = sorted([CONFIG, PREPROCESSING, *also, *_weight_files(path)])
+    if absent := [name for name in also if not (path / name).is_file()]:
+        raise _refused(path, f"no {absent[0]}", f"{', '.join(also)} beside the weights")
     files = tuple(PinnedFile(name, found_sha256(path / name, stamps)) for name in names)
     source = _json(path / SOURCE) if (path / SOURCE).is_file() else {}
     return ModelFolder(path, files, config, _json(path / PREPROCESSING), source)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mediafm_core.catalogue import Suite, UnimodalSpec
 from mediafm_core.encoders.declaring import place_of
-from mediafm_core.encoders.stage import n_threads
+from mediafm_core.encoders.offered import n_threads
 from mediafm_core.encoders.suites import load
 from mediafm_core.probes.ablation.stored import StoredTitle
 from mediafm_core.probes.features import Vectors
