@@ -165,6 +165,15 @@ def test_what_is_missing_is_asked_for_just_as_the_planner_says(home, instance, t
     assert tick(reconcile, home, instance) == "Nothing is missing."
 
 
+def test_a_tick_of_reconcile_that_is_evaluated_twice_asks_for_the_same_run(home, instance, tmp_path):
+    """The daemon died between the tick and the note that it was made: Dagster starts a run for a key once."""
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    first, again = asked(reconcile, home, instance), asked(reconcile, home, instance)
+    assert (first.run_key, first.run_config) == (again.run_key, again.run_config)
+    submit(refresh, first, instance, dg.DagsterRunStatus.QUEUED)
+    assert "1 runs are under way" in str(tick(reconcile, home, instance))
+
+
 def test_a_tick_is_bounded(home, instance, tmp_path, monkeypatch):
     assert MAX_STEPS_PER_RUN > 1
     monkeypatch.setattr("mediafm_assets.sensors.MAX_STEPS_PER_RUN", 2)
