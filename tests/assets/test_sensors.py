@@ -170,7 +170,7 @@ def test_a_tick_of_reconcile_that_is_evaluated_twice_asks_for_the_same_run(home,
     homes.ingest(home, deliver(tmp_path, "gamma"))
     first, again = asked(reconcile, home, instance), asked(reconcile, home, instance)
     assert (first.run_key, first.run_config) == (again.run_key, again.run_config)
-    submit(refresh, first, instance, dg.DagsterRunStatus.QUEUED)
+    submit(refresh, first, instance, dg.DagsterRunStatus.NOT_STARTED)
     assert "1 runs are under way" in str(tick(reconcile, home, instance))
 
 
