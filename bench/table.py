@@ -16,6 +16,7 @@ from bench import (
     snapshots,
     startup,
     store,
+    suite_speed,
 )
 from bench.harness import Benchmark, Direction, Figure
 from bench.measuring import cpu_s, n_processors, wall_s
@@ -112,6 +113,17 @@ _ENCODERS = (
     ),
 )
 
+_SUITES = (
+    _at_least(3.0, "shots/CPU-s", "embedded_suite_speed", suite_speed.embedded_speed, "seen, heard, read: embedded"),
+    _at_least(
+        0.02,
+        "shots/CPU-s",
+        "paper_suite_speed",
+        suite_speed.paper_speed,
+        "seen and heard: paper's shape, random weights",
+    ),
+)
+
 _ONE = {"n_threads": 1, "clock": cpu_s}
 _ALL = {"n_threads": n_processors(), "clock": wall_s}
 _MODEL = (
@@ -179,6 +191,6 @@ _SEARCH = (
 )
 
 BENCHMARKS: tuple[Benchmark, ...] = (
-    *_STORE, *_PLANNING, *_MEDIA, *_ENCODERS, *_MODEL, *_BASE, *_STARTUP, *_SEARCH,
+    *_STORE, *_PLANNING, *_MEDIA, *_ENCODERS, *_SUITES, *_MODEL, *_BASE, *_STARTUP, *_SEARCH,
 )  # fmt: skip
 """In the order in which a whole run measures them."""
