@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from typing import Any
 
 from mediafm_core.catalogue import KINDS, LATER, UNPARTITIONED, ArtifactKey, join_partition
 from mediafm_core.identity import canonical_json, fingerprint
@@ -36,7 +37,7 @@ def hash_of(value: object) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def plain(value: object) -> object:
+def plain(value: Any) -> Any:
     """What `dataclasses.asdict` makes of a record, without the copying that makes that slow.
 
     What is `LATER` and empty is left out: a record that says nothing new is hashed as it always was.
