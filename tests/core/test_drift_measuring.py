@@ -343,12 +343,18 @@ def test_canaries_that_moved_refuse_a_promotion_until_they_are_accepted_and_meas
     assert read_state(home).production == "v2"
 
 
-def test_a_release_of_before_does_not_go_live_again_while_canaries_alarm(live: Watched) -> None:
+def test_a_release_that_was_judged_before_does_not_go_live_while_canaries_alarm(live: Watched) -> None:
+    home, judging = live.home, RealHeads()
+    home.declare("encoder", "v2", asdict(catalogue.V2))
+    judging.run(home)
     live.run()
+    judging.promote = lambda bench, step: None
+    judging.go_live(home, "v2")
     live.disturbed = {Modality.AUDIO: noise(1e-4)}
     live.run()
     with pytest.raises(GateError, match="audio embeddings"):
-        RealHeads().go_live(live.home, "v1")
+        RealHeads().go_live(home, "v2")
+    assert read_state(home).production == "v1"
 
 
 def test_an_old_measurement_is_made_again_before_a_promotion(live: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

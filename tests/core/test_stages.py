@@ -13,6 +13,7 @@ import pytest
 
 from mediafm_core.catalogue import ArtifactKey, Part, Suite, Title, join_partition
 from mediafm_core.encoders import stage as encoders_stage
+from mediafm_core.encoders.offered import Offered
 from mediafm_core.errors import ArtifactError, EncoderMismatchError, IdentityError, MediaError, PlanError, TrainingError
 from mediafm_core.execution import Bench, LogReporter, Stage, carry_out
 from mediafm_core.fusion import make_fused
@@ -225,7 +226,7 @@ def test_each_modality_is_given_its_shots_and_fused_joins_them(
 
 def test_a_lazy_shot_list_reads_each_shot_once_and_tells_how_far_it_is() -> None:
     read, told = [], []
-    shots = encoders_stage._Read(list("abcd"), lambda span: read.append(span) or span, told.append)
+    shots = Offered(list("abcd"), lambda span: read.append(span) or span, told.append)
     assert list(shots[1:3]) == ["b", "c"]
     assert list(shots) == list("abcd")
     assert read == list("bcabcd")
