@@ -1,22 +1,26 @@
 """Candidates for a release whose heads are as good as a test wants, and all that readers see of a home."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mediafm_core.catalogue import Title
 from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, carry_out
 from mediafm_core.planning.state import Step
 from mediafm_core.probes.features import Origin
 from mediafm_core.probes.heads import Head, Probe
 from mediafm_core.probes.labels import OutOfFold, label_set
 from mediafm_core.probes.stage import freeze_training
-from mediafm_core.probes.tasks import TaskKind, task_named
+from mediafm_core.probes.tasks import TASKS, TaskKind, task_named
 from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER
-from tests.fakes import Fakes, Pair, pairs, planned
+from tests import catalogue
+from tests.fakes import Fakes, Pair, make_home, pairs, planned
 
 SNAPSHOT = ("snapshot", "")
 N_JUDGED, N_CLIPS = 8, 6  # titles that held-out scores are about, and clips of each
@@ -43,6 +47,16 @@ class Candidates:
     def go_live(self, home: Home, encoder: str) -> list[Outcome]:
         """What `mediafm release promote` does."""
         return self.run(home, ("release", encoder), SNAPSHOT)
+
+
+def released_home(root: Path, titles: Sequence[Title]) -> Home:
+    """A home where v1 went live, with heads for each task."""
+    home, candidates = make_home(root, titles, production=None), Candidates()
+    for task in TASKS:
+        home.declare("labels", task, asdict(catalogue.labels(task, *titles)))
+    candidates.run(home)
+    candidates.go_live(home, "v1")
+    return home
 
 
 def probe(encoder: str, task: str, sign: float) -> Probe:

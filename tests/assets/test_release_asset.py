@@ -11,10 +11,8 @@ from mediafm_assets.definitions import defs
 from mediafm_assets.partitions import sync
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
-from tests import catalogue
-from tests.candidates import Candidates
-from tests.catalogue import LONG, ONE_SHOT, SILENT, TASKS, V2
-from tests.fakes import make_home
+from tests.candidates import Candidates, released_home
+from tests.catalogue import LONG, ONE_SHOT, SILENT, V2
 from tests.homes import resources
 
 ASSETS = [asset for asset in defs.assets or () if isinstance(asset, dg.AssetsDefinition)]
@@ -23,11 +21,7 @@ ASSETS = [asset for asset in defs.assets or () if isinstance(asset, dg.AssetsDef
 @pytest.fixture
 def home(tmp_path: Path):
     """A home where v1 is live and v2 is ready."""
-    home, titles = make_home(tmp_path / "home", (SILENT, ONE_SHOT, LONG), production=None), (SILENT, ONE_SHOT, LONG)
-    for task in TASKS:
-        home.declare("labels", task, asdict(catalogue.labels(task, *titles)))
-    Candidates().run(home)
-    Candidates().go_live(home, "v1")
+    home = released_home(tmp_path / "home", (SILENT, ONE_SHOT, LONG))
     home.declare("encoder", "v2", asdict(V2))
     Candidates().run(home)
     yield home

@@ -10,7 +10,6 @@ from mediafm_core.catalogue import ArtifactKey
 from mediafm_core.errors import IncompleteError, LabelsError, PlanError, ReleaseError
 from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
-from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made
 from mediafm_core.release.floors import set_floor
 from mediafm_core.release.rollback import publish_standing, roll_back
@@ -19,7 +18,7 @@ from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from mediafm_core.store.manifest import read_document
 from tests import catalogue
-from tests.candidates import Candidates, live, seen
+from tests.candidates import Candidates, live, released_home, seen
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, V2
 from tests.fakes import deliver, make_home, pairs, planned
 
@@ -30,11 +29,7 @@ TITLES = (SILENT, ONE_SHOT, LONG)
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where v1 is live and v2 is complete beside it."""
     root, makers = tmp_path_factory.mktemp("beside") / "home", Candidates()
-    home = make_home(root, TITLES, production=None)
-    for task in TASKS:
-        home.declare("labels", task, asdict(catalogue.labels(task, *TITLES)))
-    makers.run(home)
-    makers.go_live(home, "v1")
+    home = released_home(root, TITLES)
     home.declare("encoder", "v2", asdict(V2))
     makers.run(home)
     home.ledger.close()

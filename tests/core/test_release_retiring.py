@@ -11,7 +11,6 @@ from mediafm_core.catalogue import AblationWish, ArtifactKey
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.planning.desired import desired
 from mediafm_core.pretraining.declaring import declare_encoder
-from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release import retiring
 from mediafm_core.release.history import Actor
 from mediafm_core.release.retiring import FREED, retire
@@ -20,9 +19,9 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.objects import Objects
 from tests import catalogue
-from tests.candidates import SNAPSHOT, Candidates, seen
+from tests.candidates import SNAPSHOT, Candidates, released_home, seen
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, V2
-from tests.fakes import deliver, make_home, pairs, planned
+from tests.fakes import deliver, pairs, planned
 
 TITLES = (SILENT, ONE_SHOT, LONG)
 V10 = catalogue.encoder("v10", seed=2)  # its name begins with another's
@@ -41,11 +40,7 @@ def die(*_: object, **__: object) -> None:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where v1 is live, and where v2 and v10 are complete beside it."""
     root, candidates = tmp_path_factory.mktemp("beside") / "home", Candidates()
-    home = make_home(root, TITLES, production=None)
-    for task in TASKS:
-        home.declare("labels", task, asdict(catalogue.labels(task, *TITLES)))
-    candidates.run(home)
-    candidates.go_live(home, "v1")
+    home = released_home(root, TITLES)
     for spec in (V2, V10):
         home.declare("encoder", spec.name, asdict(spec))
     candidates.run(home)

@@ -16,7 +16,7 @@ from mediafm_core.snapshots import open_snapshot
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, read_checked
 from tests import catalogue
-from tests.candidates import Candidates, live
+from tests.candidates import Candidates, live, released_home
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, V2
 from tests.fakes import deliver, make_home, pairs, planned
 
@@ -28,11 +28,7 @@ SOMEBODY = Actor(user="somebody", through="a test", run="r1")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where v1-r1, then v1-r2 with other labels, then v2-r1 went live."""
     root, candidates = tmp_path_factory.mktemp("three") / "home", Candidates()
-    home = make_home(root, TITLES, production=None)
-    for task in TASKS:
-        home.declare("labels", task, asdict(catalogue.labels(task, *TITLES)))
-    candidates.run(home)
-    candidates.go_live(home, "v1")
+    home = released_home(root, TITLES)
     home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES, version=2)))
     candidates.run(home)
     candidates.go_live(home, "v1")
