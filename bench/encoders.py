@@ -10,7 +10,7 @@ import pyarrow as pa
 from bench.harness import Figure
 from bench.measuring import cpu_s, fresh_folder, interleaved, shown_s, torch_threads
 from bench.media import CUT
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.execution import Bench, Draft, LogReporter
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set

@@ -97,7 +97,7 @@ def _commit(home: Any, title: "TitleArrays") -> dict[str, Any]:
     import pyarrow as pa
 
     from bench.synthetic import manifest_of
-    from mediafm_core.catalogue import join_partition
+    from mediafm_core.catalogue.kinds import join_partition
     from mediafm_core.store.vectors import vector_column
 
     assert title.metadata is not None

@@ -8,7 +8,7 @@ import pyarrow as pa
 from bench.harness import Figure
 from bench.measuring import fresh_folder, repeated
 from bench.synthetic import HIDDEN, manifest_of, sha256, snapshot_table, title
-from mediafm_core.catalogue import Title
+from mediafm_core.catalogue.title import Title
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.consumption.similarity import similar_titles
 from mediafm_core.identity import Fingerprint, Span

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.harness import Figure
 from bench.measuring import cpu_s, fresh_folder
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.encoders.protocol import UnimodalEncoder
 
 _SHOT_S, _N_STILLS = 3.0, 8

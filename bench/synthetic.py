@@ -10,20 +10,10 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import insert
 
-from mediafm_core.catalogue import (
-    KINDS,
-    ArtifactKey,
-    CorpusMember,
-    DeliveredFile,
-    EncoderSpec,
-    Instrument,
-    Metadata,
-    Modality,
-    Part,
-    Suite,
-    Title,
-    UnimodalSpec,
-)
+from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
+from mediafm_core.catalogue.suite import Instrument, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.title import DeliveredFile, Metadata, Part, Title
 from mediafm_core.identity import fingerprint, title_id
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import snapshot_step

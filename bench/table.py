@@ -20,7 +20,7 @@ from bench import (
 )
 from bench.harness import Benchmark, Direction, Figure
 from bench.measuring import cpu_s, n_processors, wall_s
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.model.config import Precision
 from mediafm_core.pretraining.config import Optimiser
 

@@ -6,7 +6,7 @@ Shape letters: S shots, F fused.
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.fusion import fuse, presence
 from mediafm_core.narrative.titles import NarrativeTitle, title
 from mediafm_core.narrative.world import World

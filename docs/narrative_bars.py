@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import kendalltau
 from sklearn.metrics import average_precision_score
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.fusion import fuse, presence
 from mediafm_core.narrative.clips import Clips, Surroundings
 from mediafm_core.narrative.config import GENRES, WorldConfig

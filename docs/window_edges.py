@@ -22,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.contextual.embedding import embed_title
 from mediafm_core.fusion import fuse, presence
 from mediafm_core.model.config import ModelConfig, Positions, Reading

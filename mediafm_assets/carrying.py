@@ -13,7 +13,7 @@ import dagster as dg
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
 from mediafm_assets.previews import preview
 from mediafm_assets.resources import REPORTER, HomeResource, payer_from_environment, user_of_process
-from mediafm_core.catalogue import UNPARTITIONED
+from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.drift.measuring import make_reference, measure
 from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video

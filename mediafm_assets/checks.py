@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from mediafm_assets.metadata import table_metadata
 from mediafm_assets.resources import HomeResource
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.drift.guarding import latest
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import snapshot_step

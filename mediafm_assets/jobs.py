@@ -15,7 +15,7 @@ from mediafm_assets.checks import parked_evaluation
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
-from mediafm_core.catalogue import UNPARTITIONED
+from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.drift.watching import before_promotion
 from mediafm_core.errors import DeliveryError, MediaFMError
 from mediafm_core.execution import Outcome, Stage, Status

@@ -11,7 +11,7 @@ from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource, is_alive
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
 from mediafm_core.planning.desired import desired

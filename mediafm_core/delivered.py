@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import DELIVERED, Instrument, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import DELIVERED, Instrument, Modality, Suite, UnimodalSpec
 from mediafm_core.errors import DeliveryError, DimensionError, IdentityError
 from mediafm_core.identity import Span
 from mediafm_core.store.vectors import spans_of, vectors_of

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.delivered import NOT_AS_DECLARED, SUITE_KEY, Embeddings, checked, read_embeddings, refused, suite_of
 from mediafm_core.identity import Span
 

@@ -16,15 +16,10 @@ from typing import Any, NamedTuple, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import (
-    UNPARTITIONED,
-    ArtifactKey,
-    EncoderSpec,
-    Part,
-    Suite,
-    Title,
-    split_partition,
-)
+from mediafm_core.catalogue.declared import EncoderSpec
+from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey, split_partition
+from mediafm_core.catalogue.suite import Suite
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.errors import BudgetError, DeliveryError, MediaFMError, PlanError
 from mediafm_core.lookahead import Coming, Lookahead
 from mediafm_core.planning.desired import Desired, desired, encoder_steps, release

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Modality, Part, Suite
+from mediafm_core.catalogue.suite import Modality, Suite
+from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DimensionError
 from mediafm_core.execution import Bench, Draft

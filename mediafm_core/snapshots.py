@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey, Metadata
+from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
+from mediafm_core.catalogue.title import Metadata
 from mediafm_core.errors import SnapshotError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.desired import Shown, desired

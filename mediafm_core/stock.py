@@ -6,22 +6,18 @@ from functools import partial
 from itertools import product
 from typing import NamedTuple
 
-from mediafm_core.catalogue import (
-    KINDS,
+from mediafm_core.catalogue.declared import (
     RETIRED,
     AblationWish,
-    ArtifactKey,
     CanarySet,
     EncoderSpec,
     FrozenLabels,
-    Instrument,
     Release,
-    Suite,
-    Title,
     TrainingSet,
-    join_partition,
-    split_partition,
 )
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, join_partition, split_partition
+from mediafm_core.catalogue.suite import Instrument, Suite
+from mediafm_core.catalogue.title import Title
 from mediafm_core.errors import HomeError
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.cost import Cost, Past, cost

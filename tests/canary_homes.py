@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import CanarySet, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.declared import CanarySet
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.drift.canaries import Canary, to_bytes
 from mediafm_core.drift.history import Measurement, history
 from mediafm_core.drift.measuring import make_reference, measure

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mediafm_core.catalogue import Title
+from mediafm_core.catalogue.title import Title
 from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, carry_out
 from mediafm_core.planning.state import Step
 from mediafm_core.probes.features import Origin

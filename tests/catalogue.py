@@ -8,19 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from mediafm_core.catalogue import (
-    CorpusMember,
-    DeliveredFile,
-    EncoderSpec,
-    FrozenLabels,
-    Instrument,
-    Metadata,
-    Modality,
-    Part,
-    Suite,
-    Title,
-    UnimodalSpec,
-)
+from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec, FrozenLabels
+from mediafm_core.catalogue.suite import Instrument, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.title import DeliveredFile, Metadata, Part, Title
 from mediafm_core.identity import TitleId, fingerprint, title_id_from_name
 from mediafm_core.planning.state import State
 

@@ -11,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import KINDS, EncoderSpec, Suite, Title
+from mediafm_core.catalogue.declared import EncoderSpec
+from mediafm_core.catalogue.kinds import KINDS
+from mediafm_core.catalogue.suite import Suite
+from mediafm_core.catalogue.title import Title
 from mediafm_core.errors import MediaFMError
 from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out
 from mediafm_core.identity import Span

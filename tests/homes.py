@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mediafm_assets.cli.running import carry_out_plan, initialise
 from mediafm_assets.resources import HomeResource
-from mediafm_core.catalogue import EncoderSpec
+from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.ingest.taking import examine, take
 from mediafm_core.pretraining.declaring import declare_encoder
 from mediafm_core.stock import explained_plan, read_state

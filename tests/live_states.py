@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mediafm_core.catalogue import Release, Title, TrainingSet, split_partition
+from mediafm_core.catalogue.declared import Release, TrainingSet
+from mediafm_core.catalogue.kinds import split_partition
+from mediafm_core.catalogue.title import Title
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.desired import desired, encoder_steps, release, vectors_made_by
 from mediafm_core.planning.plan import plan

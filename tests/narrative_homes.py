@@ -7,7 +7,7 @@ from typing import Any
 
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.running import initialise
-from mediafm_core.catalogue import EncoderSpec
+from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.execution import LogReporter, carry_out
 from mediafm_core.narrative.config import Lengths, WorldConfig
 from mediafm_core.narrative.delivery import generate

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from mediafm_assets.cli.app import app
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted(

@@ -7,7 +7,7 @@ import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_assets.cli.progress import describe
-from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey
+from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import DeliveryError
 from mediafm_core.execution import Status
 from mediafm_core.ingest.taking import arrivals, take_or_refuse

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from mediafm_core.catalogue import split_partition
+from mediafm_core.catalogue.kinds import split_partition
 from mediafm_core.execution import Outcome, Status
 from mediafm_core.planning.state import Step
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
-from mediafm_core.catalogue import UNPARTITIONED
+from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.errors import GateError, ReleaseError
 from mediafm_core.execution import Outcome, Status
 from mediafm_core.stock import read_state

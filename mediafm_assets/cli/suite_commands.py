@@ -27,7 +27,7 @@ def list_suites(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     Example: mediafm suites list
     """
-    from mediafm_core.catalogue import Modality
+    from mediafm_core.catalogue.suite import Modality
     from mediafm_core.encoders.declaring import place_of
     from mediafm_core.stock import read_state
 
@@ -94,7 +94,7 @@ def add(
     """
     from mediafm_assets.cli.running import dagster_instance
     from mediafm_assets.partitions import sync
-    from mediafm_core.catalogue import Modality
+    from mediafm_core.catalogue.suite import Modality
     from mediafm_core.encoders.declaring import choose, choose_api, declare_suite
     from mediafm_core.encoders.openai_answers import OPENAI
 

@@ -5,7 +5,7 @@ import dagster as dg
 from mediafm_assets.carrying import materialise
 from mediafm_assets.partitions import suites
 from mediafm_assets.resources import HomeResource
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.drift.watching import watch
 from mediafm_core.errors import PlanError
 

@@ -5,7 +5,7 @@ import dagster as dg
 from mediafm_assets.carrying import materialise
 from mediafm_assets.partitions import encoder_of_encoder_title, encoder_titles, same_title
 from mediafm_assets.resources import HomeResource
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 
 
 @dg.asset(

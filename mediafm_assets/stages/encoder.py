@@ -7,7 +7,7 @@ from mediafm_assets.carrying import materialise
 from mediafm_assets.partitions import encoders, every_partition
 from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 
 
 class Processes(dg.Config):

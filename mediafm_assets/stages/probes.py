@@ -14,7 +14,7 @@ from mediafm_assets.partitions import (
     tasks,
 )
 from mediafm_assets.resources import HomeResource
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 
 
 @dg.asset(

@@ -6,7 +6,7 @@ from pydantic import Field
 from mediafm_assets.carrying import materialise
 from mediafm_assets.partitions import encoder_of_encoder_title, encoders, every_partition
 from mediafm_assets.resources import HomeResource
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.execution import Stage
 from mediafm_core.release.promotion import make_release
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import PlanError
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.probes.stage import contextual_shots

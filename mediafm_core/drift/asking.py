@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from mediafm_core.catalogue import UnimodalSpec
+from mediafm_core.catalogue.suite import UnimodalSpec
 from mediafm_core.drift.reference import EncoderOf, Vectors
 from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.offered import n_threads

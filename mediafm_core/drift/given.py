@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.drift.canaries import Canary
 from mediafm_core.errors import MediaError
 from mediafm_core.identity import Span

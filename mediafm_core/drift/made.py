@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.drift.canaries import Canary
 from mediafm_core.media.working_set import SAMPLE_RATE_HZ, STILL_SHORT_SIDE
 

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import ArtifactKey, Modality, Release, Suite
+from mediafm_core.catalogue.declared import Release
+from mediafm_core.catalogue.kinds import ArtifactKey
+from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.drift.asking import PayerOf, encoders_of, nobody
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality
 from mediafm_core.drift.history import Measurement, history, record

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.drift.canaries import Canary, of_modality
 from mediafm_core.encoders.protocol import UnimodalEncoder
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import ArtifactKey, Modality, Release, Suite, join_partition
+from mediafm_core.catalogue.declared import Release
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
+from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.drift.reference import Vectors
 from mediafm_core.fusion import fuse
 from mediafm_core.store.home import Home

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Final
 
-from mediafm_core.catalogue import CanarySet, Suite
+from mediafm_core.catalogue.declared import CanarySet
+from mediafm_core.catalogue.suite import Suite
 from mediafm_core.drift.canaries import Canary, to_bytes
 from mediafm_core.drift.history import Measurement, history
 from mediafm_core.drift.made import made_canaries

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.batches import encoded, sampled
 from mediafm_core.encoders.protocol import Stills, check_stills
 from mediafm_core.encoders.towers import PRECISION, computing, read_tower, tensor_shape

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.encoders.protocol import Entry, UnimodalEncoder
 from mediafm_core.errors import ConformanceError
 from mediafm_core.identity import canonical_json

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.encoders import clip_vision, openai_text, qwen_omni, speech_tower
 from mediafm_core.encoders.openai_answers import OPENAI
 from mediafm_core.encoders.pacing import Limits

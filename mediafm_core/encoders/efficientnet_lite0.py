@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.batches import encoded, sampled
 from mediafm_core.encoders.efficientnet_graph import PIXELS, features_graph
 from mediafm_core.encoders.engine import PRECISION, compile_network

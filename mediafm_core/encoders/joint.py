@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.encoders.protocol import Samples, Stills
 
 Vectors = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mediafm_core.catalogue import Modality, Suite
+from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.joint import JointShot, Vectors, blocks
 from mediafm_core.encoders.offered import Offered, n_threads

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.batches import encoded
 from mediafm_core.encoders.engine import PRECISION, compile_network
 from mediafm_core.encoders.minilm_graph import sentence_graph

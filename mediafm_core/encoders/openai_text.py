@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.openai_answers import OPENAI, Endpoint, check_base_url, read_answer
 from mediafm_core.encoders.openai_requests import Requests
 from mediafm_core.encoders.pacing import Limits, Pace

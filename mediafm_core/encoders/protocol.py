@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import UnimodalSpec
+from mediafm_core.catalogue.suite import UnimodalSpec
 from mediafm_core.errors import DimensionError
 
 Stills = npt.NDArray[np.uint8]

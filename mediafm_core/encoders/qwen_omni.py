@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import JOINT, Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import JOINT, Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.batches import sampled
 from mediafm_core.encoders.joint import JointShot
 from mediafm_core.encoders.protocol import Samples, Stills, as_float, check_stills

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.protocol import Samples, as_float
 from mediafm_core.encoders.towers import PRECISION, computing, read_tower
 from mediafm_core.errors import WeightsError

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mediafm_core.catalogue import RENDERING, Modality, Part
+from mediafm_core.catalogue.suite import Modality
+from mediafm_core.catalogue.title import RENDERING, Part
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.encoders import openai_text
 from mediafm_core.encoders.declaring import place_of

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.encoders import (
     clip_vision,
     efficientnet_lite0,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders.protocol import Samples, as_float
 
 NAME = "whisper-tiny-en"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from mediafm_core.catalogue import Part
+from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered_forms import is_form
 from mediafm_core.errors import DeliveryError
 from mediafm_core.identity import canonical_json

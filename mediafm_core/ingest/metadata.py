@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mediafm_core.catalogue import Metadata
+from mediafm_core.catalogue.title import Metadata
 from mediafm_core.errors import MetadataError
 
 _MAX_BYTES = 1 << 20

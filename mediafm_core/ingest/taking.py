@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mediafm_core.captions import read_cues
-from mediafm_core.catalogue import DeliveredFile, Metadata, Part, Suite, Title
+from mediafm_core.catalogue.suite import Suite
+from mediafm_core.catalogue.title import DeliveredFile, Metadata, Part, Title
 from mediafm_core.delivered import Embeddings, check_delivered, read_label_table, read_shot_list
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DeliveryError

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from mediafm_core.catalogue import Part, Title
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.errors import MediaError
 from mediafm_core.execution import Bench
 from mediafm_core.identity import title_id

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mediafm_core.catalogue import Part, Title
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.store.home import Home
 
 OLD_S = 3600.0

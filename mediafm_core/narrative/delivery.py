@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.errors import DeliveryError, DimensionError
 from mediafm_core.identity import canonical_json
 from mediafm_core.narrative.config import SHORT, Lengths

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.narrative.config import WorldConfig
 from mediafm_core.narrative.latents import ACTION, DIALOGUE, GROUPS, N_LATENTS, PASSAGE, Floats, Ints, gains
 from mediafm_core.narrative.story import Genres, Story

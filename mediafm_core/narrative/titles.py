@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mediafm_core.catalogue import Metadata, Modality
+from mediafm_core.catalogue.suite import Modality
+from mediafm_core.catalogue.title import Metadata
 from mediafm_core.errors import DimensionError
 from mediafm_core.identity import TitleId, title_id
 from mediafm_core.narrative.config import GENRES, SHORT, Lengths

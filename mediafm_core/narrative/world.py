@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from mediafm_core.catalogue import Instrument, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, Suite, UnimodalSpec
 from mediafm_core.narrative.config import WorldConfig
 from mediafm_core.narrative.judges import Judges
 from mediafm_core.narrative.senses import Sense

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import NamedTuple
 
-from mediafm_core.catalogue import Modality, Part, Suite, Title
+from mediafm_core.catalogue.suite import Modality, Suite
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.making import hash_of, made_step
 from mediafm_core.planning.state import State, Step

@@ -9,18 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mediafm_core.catalogue import (
-    VECTOR_KINDS,
-    AblationWish,
-    ArtifactKey,
-    EncoderSpec,
-    Modality,
-    Part,
-    Release,
-    Title,
-    TrainingSet,
-    join_partition,
-)
+from mediafm_core.catalogue.declared import VECTOR_KINDS, AblationWish, EncoderSpec, Release, TrainingSet
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
+from mediafm_core.catalogue.suite import Modality
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.chains import Chain, chains

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Container, Mapping
 from typing import NamedTuple
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.chains import Chain
 from mediafm_core.planning.parking import titles_held_up

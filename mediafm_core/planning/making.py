@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from mediafm_core.catalogue import KINDS, LATER, UNPARTITIONED, ArtifactKey, join_partition
+from mediafm_core.catalogue.kinds import KINDS, UNPARTITIONED, ArtifactKey, join_partition
+from mediafm_core.catalogue.title import LATER
 from mediafm_core.identity import canonical_json, fingerprint
 from mediafm_core.planning.state import Step
 

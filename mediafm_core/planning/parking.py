@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.state import State, Step
 

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from mediafm_core.catalogue import KINDS, ArtifactKey
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
 from mediafm_core.planning.desired import Desired, EncoderSteps, Shown, desired, snapshot
 from mediafm_core.planning.lineages import of_one_lineage

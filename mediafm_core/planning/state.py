@@ -4,19 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
-from mediafm_core.catalogue import (
-    AblationWish,
-    ArtifactKey,
-    CanarySet,
-    EncoderSpec,
-    FrozenLabels,
-    Instrument,
-    Release,
-    Suite,
-    Title,
-    TrainingSet,
-    split_partition,
-)
+from mediafm_core.catalogue.declared import AblationWish, CanarySet, EncoderSpec, FrozenLabels, Release, TrainingSet
+from mediafm_core.catalogue.kinds import ArtifactKey, split_partition
+from mediafm_core.catalogue.suite import Instrument, Suite
+from mediafm_core.catalogue.title import Title
 from mediafm_core.identity import Fingerprint, TitleId
 
 

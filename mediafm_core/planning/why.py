@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from mediafm_core.catalogue import ArtifactKey, split_partition
+from mediafm_core.catalogue.kinds import ArtifactKey, split_partition
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import canonical_json
 from mediafm_core.planning.desired import Desired, desired, release

@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from mediafm_core.catalogue import CorpusMember, EncoderSpec, Suite
+from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec
+from mediafm_core.catalogue.suite import Suite
 from mediafm_core.errors import PlanError, TrainingError
 from mediafm_core.identity import name_id
 from mediafm_core.planning.desired import desired

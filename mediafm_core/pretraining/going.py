@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import ArtifactKey, EncoderSpec, join_partition
+from mediafm_core.catalogue.declared import EncoderSpec
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.execution import Bench
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.baselines.compare import Comparison, compare

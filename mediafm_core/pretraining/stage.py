@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mediafm_core.catalogue import ArtifactKey, CorpusMember, EncoderSpec, join_partition
+from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.errors import ArtifactError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import FrozenLabels, Part
+from mediafm_core.catalogue.declared import FrozenLabels
+from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_label_table
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.desired import desired

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import KINDS, ArtifactKey, Part, TrainingSet, split_partition
+from mediafm_core.catalogue.declared import TrainingSet
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
+from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_label_table
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import TitleId, fingerprint

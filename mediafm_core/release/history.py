@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection
 
-from mediafm_core.catalogue import RETIRED, ArtifactKey, Release
+from mediafm_core.catalogue.declared import RETIRED, Release
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import ReleaseError
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document

@@ -7,7 +7,8 @@ release's snapshot stands. A kill in between leaves readers the old release; the
 from collections.abc import Mapping
 from typing import Any
 
-from mediafm_core.catalogue import ArtifactKey, Release, join_partition
+from mediafm_core.catalogue.declared import Release
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.drift.guarding import canary_alarm
 from mediafm_core.errors import GateError
 from mediafm_core.execution import Bench, Draft

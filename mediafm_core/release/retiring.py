@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from mediafm_core.catalogue import KINDS, RETIRED, ArtifactKey, split_partition
+from mediafm_core.catalogue.declared import RETIRED
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import trained_steps

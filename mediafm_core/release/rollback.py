@@ -5,7 +5,8 @@ Readers get the very snapshot that they had when that release was last live. A p
 
 from dataclasses import replace
 
-from mediafm_core.catalogue import RETIRED, ArtifactKey, Release, join_partition
+from mediafm_core.catalogue.declared import RETIRED, Release
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import desired, encoder_steps

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.consumption.similarity import SimilarTitle
 from mediafm_core.identity import Span
 from mediafm_core.reports.cards import EncoderCard, Neighbour, Still

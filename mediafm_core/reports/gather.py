@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import EncoderSpec
+from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.consumption.catalogue import Catalogue, Shots
 from mediafm_core.consumption.similarity import SimilarShot, similar_shots, similar_titles
 from mediafm_core.errors import SnapshotError

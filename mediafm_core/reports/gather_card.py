@@ -4,16 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from mediafm_core.catalogue import (
-    DELIVERED,
-    KINDS,
-    ArtifactKey,
-    EncoderSpec,
-    Instrument,
-    Modality,
-    Suite,
-    join_partition,
-)
+from mediafm_core.catalogue.declared import EncoderSpec
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, join_partition
+from mediafm_core.catalogue.suite import DELIVERED, Instrument, Modality, Suite
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import Fingerprint
 from mediafm_core.planning.desired import desired, trained_steps

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from mediafm_core import weights
-from mediafm_core.catalogue import Instrument
+from mediafm_core.catalogue.suite import Instrument
 from mediafm_core.shots.boundaries import BoundaryRule
 from mediafm_core.shots.engines import N_WINDOW, WEIGHTS
 from mediafm_core.shots.transitions import N_KEPT

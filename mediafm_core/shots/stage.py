@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from mediafm_core.catalogue import Part
+from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_shot_list
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.media.cache import working_set

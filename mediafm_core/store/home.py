@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from sqlalchemy import URL, Connection
 
-from mediafm_core.catalogue import KINDS, ArtifactKey
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError, HomeError
 from mediafm_core.identity import canonical_json
 from mediafm_core.store.blobs import Blobs

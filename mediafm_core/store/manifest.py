@@ -10,7 +10,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue import KINDS, ArtifactKey
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError
 from mediafm_core.identity import canonical_json
 

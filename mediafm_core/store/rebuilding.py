@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.store.ledger import ArtifactRow, Declaration, Ledger
 from mediafm_core.store.manifest import read_manifest
 from mediafm_core.store.objects import Objects

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mediafm_core import weights
 from mediafm_core.captions import Cue
-from mediafm_core.catalogue import Instrument
+from mediafm_core.catalogue.suite import Instrument
 from mediafm_core.errors import DimensionError
 from mediafm_core.identity import Span
 from mediafm_core.media.working_set import SAMPLE_RATE_HZ

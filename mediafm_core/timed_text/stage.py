@@ -5,7 +5,7 @@ from collections import Counter
 import pyarrow as pa
 
 from mediafm_core.captions import Cue, read_cues
-from mediafm_core.catalogue import DeliveredFile, Part
+from mediafm_core.catalogue.title import DeliveredFile, Part
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.media.cache import working_set
 from mediafm_core.planning.state import Step

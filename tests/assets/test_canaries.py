@@ -16,7 +16,8 @@ from mediafm_assets.cli.running import dagster_instance, initialise
 from mediafm_assets.definitions import defs
 from mediafm_assets.partitions import sync
 from mediafm_assets.schedules import daily_canaries
-from mediafm_core.catalogue import CanarySet, Modality
+from mediafm_core.catalogue.declared import CanarySet
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.drift import measuring
 from mediafm_core.drift.canaries import Canary, to_bytes
 from mediafm_core.drift.history import history

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import run_job
 from mediafm_assets.jobs import refresh, steps_config
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import DeliveryError, PlanError
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home

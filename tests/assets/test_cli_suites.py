@@ -12,7 +12,7 @@ import pytest
 from mediafm_assets.cli.running import initialise, run_job
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
-from mediafm_core.catalogue import Modality, Suite
+from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
 from mediafm_core.execution import Outcome, Status
 from mediafm_core.stock import explained_plan, read_state

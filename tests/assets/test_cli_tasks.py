@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mediafm_assets.cli import main
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import initialise
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.identity import fingerprint
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.heads import Probe

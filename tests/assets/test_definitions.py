@@ -10,7 +10,8 @@ import pytest
 from mediafm_assets import partitions
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.definitions import defs
-from mediafm_core.catalogue import KINDS, AblationWish, FrozenLabels
+from mediafm_core.catalogue.declared import AblationWish, FrozenLabels
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.identity import title_id
 from mediafm_core.planning.desired import desired, release
 from mediafm_core.planning.plan import snapshot_step

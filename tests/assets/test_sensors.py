@@ -22,7 +22,7 @@ from mediafm_assets.jobs import (
     training_config,
 )
 from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.execution import Status
 from mediafm_core.ingest.listing import COMPLETE
 from mediafm_core.ingest.taking import SETTLE_S

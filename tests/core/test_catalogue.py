@@ -6,19 +6,10 @@ from itertools import permutations
 
 import pytest
 
-from mediafm_core.catalogue import (
-    KINDS,
-    REVIEW_CHARACTERS,
-    EncoderSpec,
-    Instrument,
-    Metadata,
-    Modality,
-    Part,
-    Suite,
-    Title,
-    join_partition,
-    split_partition,
-)
+from mediafm_core.catalogue.declared import EncoderSpec
+from mediafm_core.catalogue.kinds import KINDS, join_partition, split_partition
+from mediafm_core.catalogue.suite import Instrument, Modality, Suite
+from mediafm_core.catalogue.title import REVIEW_CHARACTERS, Metadata, Part, Title
 from mediafm_core.errors import IdentityError, PlanError
 from mediafm_core.identity import TitleId, canonical_json
 from tests.catalogue import DETECTOR, NO_ID, SECOND_SUITE, SILENT, SUITE, TITLES, UNSORTED, V1

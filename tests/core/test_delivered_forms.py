@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
-from mediafm_core.catalogue import Modality, Part
+from mediafm_core.catalogue.suite import Modality
+from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import METADATA_KEY, SUITE_KEY, Embeddings, read_embeddings
 from mediafm_core.delivered_forms import FORMS, read_form
 from mediafm_core.encoders.stage import make_metadata

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.drift.given import N_MOMENTS, given_canaries
 from mediafm_core.errors import MediaError
 from mediafm_core.media.limits import Limits

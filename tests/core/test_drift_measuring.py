@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mediafm_core.catalogue import DELIVERED, SERVER, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import DELIVERED, SERVER, Modality, Suite, UnimodalSpec
 from mediafm_core.drift import guarding, scores
 from mediafm_core.drift.asking import Forgetful, encoders_of
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality, to_bytes

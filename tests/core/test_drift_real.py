@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mediafm_core.catalogue import Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.drift.made import made_canaries
 from mediafm_core.encoders.suites import embedded_suite, load
 from mediafm_core.errors import EncoderMismatchError, WeightsError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mediafm_core.catalogue import Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.encoders import suites
 from mediafm_core.encoders.conformance import check_encoder, sample_shots
 from mediafm_core.encoders.suites import ENCODERS, embedded_suite

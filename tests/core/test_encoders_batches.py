@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.encoders.batches import encoded, in_batches
 from mediafm_core.encoders.conformance import sample_shots
 from mediafm_core.encoders.efficientnet_lite0 import EfficientNetLite0

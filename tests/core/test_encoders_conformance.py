@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mediafm_core.catalogue import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
 from mediafm_core.encoders import clip_vision, openai_text, plugins, speech_tower, suites
 from mediafm_core.encoders.conformance import check_encoder, sample_shots
 from mediafm_core.encoders.openai_text import OpenAIText

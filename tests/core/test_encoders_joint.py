@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mediafm_assets.carrying import STAGES
-from mediafm_core.catalogue import JOINT, Instrument, Modality, Suite
+from mediafm_core.catalogue.suite import JOINT, Instrument, Modality, Suite
 from mediafm_core.encoders.conformance import check_encoder, sample_shots
 from mediafm_core.encoders.declaring import choose, declare_suite
 from mediafm_core.encoders.joint import JointShot, OneModality, blocks

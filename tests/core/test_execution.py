@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import ArtifactKey, Title
+from mediafm_core.catalogue.kinds import ArtifactKey
+from mediafm_core.catalogue.title import Title
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import ArtifactError, MediaError, PlanError
 from mediafm_core.execution import LogReporter, Outcome, Stage, Status, carry_out

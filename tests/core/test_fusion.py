@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import Instrument, Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Instrument, Modality, Suite, UnimodalSpec
 from mediafm_core.errors import DimensionError
 from mediafm_core.fusion import fuse, presence, split
 

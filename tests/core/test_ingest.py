@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from mediafm_core.catalogue import Metadata, Part, Title
+from mediafm_core.catalogue.title import Metadata, Part, Title
 from mediafm_core.errors import CaptionError, DeliveryError, MediaError, MetadataError, TitleIdError
 from mediafm_core.ingest import taking
 from mediafm_core.ingest.listing import COMPLETE, deliveries_in, list_delivery

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mediafm_core.catalogue import Part
+from mediafm_core.catalogue.title import Part
 from mediafm_core.media.leftovers import OLD_S, sweep, sweep_now_and_then
 from mediafm_core.store.home import Home
 from tests.catalogue import LONG, SILENT, with_media

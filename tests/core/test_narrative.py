@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.errors import DimensionError
 from mediafm_core.narrative.config import GENRES, MOVIENET, SHORT, Lengths, WorldConfig
 from mediafm_core.narrative.labels import N_CLIPS, TaskLabels, tone_names

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.errors import DeliveryError, DimensionError
 from mediafm_core.fusion import fuse, presence
 from mediafm_core.identity import title_id

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import KINDS, LATER, ArtifactKey, Metadata, Title
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
+from mediafm_core.catalogue.title import LATER, Metadata, Title
 from mediafm_core.identity import canonical_json
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired

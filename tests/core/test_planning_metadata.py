@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from mediafm_core.catalogue import Metadata, Title
+from mediafm_core.catalogue.title import Metadata, Title
 from mediafm_core.planning.desired import Shown, desired, snapshot
 from mediafm_core.planning.making import plain
 from tests import catalogue

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mediafm_core.catalogue import KINDS, VECTOR_KINDS, Part, Title, TrainingSet
+from mediafm_core.catalogue.declared import VECTOR_KINDS, TrainingSet
+from mediafm_core.catalogue.kinds import KINDS
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.errors import MediaError
 from mediafm_core.execution import Status
 from mediafm_core.planning import making

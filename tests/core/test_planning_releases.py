@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mediafm_core.catalogue import KINDS, AblationWish, ArtifactKey, Title
+from mediafm_core.catalogue.declared import AblationWish
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
+from mediafm_core.catalogue.title import Title
 from mediafm_core.errors import PlanError
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired, encoder_steps, predictions, release

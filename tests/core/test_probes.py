@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import ArtifactError, DimensionError, EncoderMismatchError, LabelsError
 from mediafm_core.identity import fingerprint
 from mediafm_core.probes import fitting

@@ -14,7 +14,7 @@ import pytest
 
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.running import initialise
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import DeliveryError, PlanError
 from mediafm_core.execution import LogReporter, Outcome, carry_out
 from mediafm_core.planning.desired import desired

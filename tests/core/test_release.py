@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mediafm_core import snapshots
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired

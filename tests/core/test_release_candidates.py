@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import IncompleteError, LabelsError, PlanError, ReleaseError
 from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired

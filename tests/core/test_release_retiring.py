@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mediafm_core.catalogue import AblationWish, ArtifactKey
+from mediafm_core.catalogue.declared import AblationWish
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.planning.desired import desired
 from mediafm_core.pretraining.declaring import declare_encoder

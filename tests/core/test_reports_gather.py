@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mediafm_core.catalogue import ArtifactKey, CorpusMember, EncoderSpec
+from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import SnapshotError
 from mediafm_core.identity import Span, fingerprint, title_id
 from mediafm_core.reports.gather import TrueShot, encoder_of, new_title_of, title_page_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mediafm_core import snapshots
-from mediafm_core.catalogue import UNPARTITIONED, ArtifactKey
+from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import ArtifactError, SnapshotError
 from mediafm_core.execution import LogReporter, carry_out
 from mediafm_core.identity import fingerprint

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mediafm_core.catalogue import ArtifactKey, Part, Suite, Title, join_partition
+from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
+from mediafm_core.catalogue.suite import Suite
+from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.encoders import stage as encoders_stage
 from mediafm_core.encoders.offered import Offered
 from mediafm_core.errors import ArtifactError, EncoderMismatchError, IdentityError, MediaError, PlanError, TrainingError

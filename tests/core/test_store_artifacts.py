@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from mediafm_core.catalogue import KINDS, ArtifactKey
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError, DimensionError
 from mediafm_core.identity import Span, fingerprint, title_id_from_name
 from mediafm_core.store.home import Home, artifact_path

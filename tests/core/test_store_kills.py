@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.identity import Span, fingerprint
 from mediafm_core.store.home import Home, artifact_path
 from mediafm_core.store.manifest import Manifest, read_manifest, serialise

@@ -17,7 +17,7 @@ import pytest
 
 from mediafm_assets.cli.running import dagster_instance, initialise
 from mediafm_assets.sensors import UNDER_WAY
-from mediafm_core.catalogue import KINDS
+from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.store.home import Home
 from tests import homes
 from tests.e2e.scenario import Pairs, planned_now

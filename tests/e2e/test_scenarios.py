@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from mediafm_assets.jobs import ingest, landing_config, refresh, steps_config, train_encoder, training_config
-from mediafm_core.catalogue import KINDS, Part
+from mediafm_core.catalogue.kinds import KINDS
+from mediafm_core.catalogue.title import Part
 from mediafm_core.execution import Status
 from mediafm_core.identity import title_id
 from mediafm_core.planning import making

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mediafm_assets.jobs import pairs_config, refresh, upgrade
-from mediafm_core.catalogue import Part
+from mediafm_core.catalogue.title import Part
 from mediafm_core.narrative.delivery import generate
 from mediafm_core.narrative.world import World
 from mediafm_core.probes.declaring import set_labels

@@ -18,7 +18,9 @@ import pytest
 from mediafm_assets import carrying
 from mediafm_assets.jobs import refresh
 from mediafm_assets.sensors import reconcile
-from mediafm_core.catalogue import KINDS, ArtifactKey, Release, Title, split_partition
+from mediafm_core.catalogue.declared import Release
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
+from mediafm_core.catalogue.title import Title
 from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired

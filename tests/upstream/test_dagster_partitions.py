@@ -17,7 +17,7 @@ from mediafm_assets.partitions import (
     title_of_suite_title,
     titles,
 )
-from mediafm_core.catalogue import join_partition
+from mediafm_core.catalogue.kinds import join_partition
 
 BATCHES = dg.BackfillPolicy.multi_run(64)
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import NamedTuple
 
-from mediafm_core.catalogue import AblationWish
+from mediafm_core.catalogue.declared import AblationWish
 from mediafm_core.errors import PlanError
 from mediafm_core.planning.desired import EncoderSteps, desired, encoder_steps
 from mediafm_core.planning.state import State

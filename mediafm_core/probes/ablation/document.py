@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
-from mediafm_core.catalogue import EncoderSpec
+from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.probes.ablation.findings import Finding, findings
 from mediafm_core.probes.ablation.going import OTHER, OUTSIDE, Ablation
 from mediafm_core.probes.ablation.keeping import FinishedRow

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from mediafm_core.catalogue import Suite
+from mediafm_core.catalogue.suite import Suite
 from mediafm_core.execution import Bench
 from mediafm_core.model.checkpoint import load
 from mediafm_core.planning.desired import desired

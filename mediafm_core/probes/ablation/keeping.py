@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mediafm_core.catalogue import ArtifactKey
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.identity import canonical_json
 from mediafm_core.probes.labels import LabelSet, OutOfFold
 from mediafm_core.probes.metrics import Interval

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.contextual.embedding import embed_title
 from mediafm_core.errors import DimensionError, LabelsError
 from mediafm_core.model.encoder import MediaFM

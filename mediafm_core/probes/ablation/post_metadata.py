@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mediafm_core.catalogue import Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import Suite, UnimodalSpec
 from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.offered import n_threads
 from mediafm_core.encoders.suites import load

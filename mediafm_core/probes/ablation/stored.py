@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from mediafm_core.catalogue import ArtifactKey, Suite, split_partition
+from mediafm_core.catalogue.kinds import ArtifactKey, split_partition
+from mediafm_core.catalogue.suite import Suite
 from mediafm_core.contextual.embedding import embed_title
 from mediafm_core.model.checkpoint import load
 from mediafm_core.model.encoder import MediaFM

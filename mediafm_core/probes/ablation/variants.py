@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from mediafm_core.catalogue import Modality
+from mediafm_core.catalogue.suite import Modality
 from mediafm_core.errors import IdentityError
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.probes.ablation.material import (
