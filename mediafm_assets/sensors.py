@@ -1,9 +1,10 @@
 """Sensors only ask: the landing folder what has arrived, the planner what is missing."""
 
 import json
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -11,19 +12,17 @@ from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource, is_alive
-from mediafm_core.catalogue.kinds import KINDS
+from mediafm_assets.told import Look, untold
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
-from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
+from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 
 MAX_STEPS_PER_RUN = 500
 """At most so many steps go into one run; the next tick submits the next ones."""
-
-_CLOCKS_DIFFER_S = 60.0  # Dagster's database keeps whole seconds, by a clock of its own
 
 SIGNATURE = "mediafm/signature"
 """The tag of a run that says what it was submitted for."""
@@ -37,6 +36,9 @@ UNDER_WAY = (
     dg.DagsterRunStatus.CANCELING,
 )
 """The statuses of runs that are not over."""
+_COMPLETE: dict[Path, tuple[Any, ...]] = {}
+"""By home: what its ledger said when this process last found nothing missing. A plan of thousands of titles takes
+seconds, and follows from the ledger and the code; new code is a new process."""
 _WITH_PROCESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -70,10 +72,17 @@ def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Sen
     _settle_abandoned(context.instance, home)
     if busy := _busy(context.instance):
         return dg.SkipReason(busy)
+    look, ledger = Look.from_cursor(context.cursor), (opened.ledger.as_of(), opened.ledger.failures())
+    all_told = look is not None and not _failed_since(context.instance, look)
+    if all_told and _COMPLETE.get(opened.root) == ledger:
+        return dg.SkipReason("Nothing is missing.")
     sync(context.instance, opened)
     state = read_state(opened)
-    steps = (plan(state).steps or _unheard_of(context, state))[:MAX_STEPS_PER_RUN]
-    return _submit(context.instance, steps) if steps else dg.SkipReason("Nothing is missing.")
+    steps = plan(state).steps or (() if all_told else _untold(context, opened, state))
+    if steps:
+        return _submit(context.instance, steps[:MAX_STEPS_PER_RUN])
+    _COMPLETE[opened.root] = ledger
+    return dg.SkipReason("Nothing is missing.")
 
 
 @dg.sensor(job=refresh, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -115,21 +124,18 @@ def _submit(instance: dg.DagsterInstance, steps: Sequence[Step]) -> dg.SensorRes
     return _bounded(instance, signature, steps_config(steps))
 
 
-def _unheard_of(context: dg.SensorEvaluationContext, state: State) -> tuple[Step, ...]:
-    """Steps whose artifact exists and of which Dagster has no event: their run died between the two.
-
-    To carry them out costs no compute and logs the event. They are looked for at first, and after runs that failed.
-    """
-    instance, looked_at = context.instance, time.time() - _CLOCKS_DIFFER_S
-    since = datetime.fromtimestamp(float(context.cursor), UTC) if context.cursor else None
-    if since and not instance.get_runs_count(dg.RunsFilter(statuses=_FAILED, updated_after=since)):
-        return ()
-    shown = {kind: instance.get_materialized_partitions(dg.AssetKey(kind)) for kind in KINDS if KINDS[kind].axes}
-    existing = [step for step in desired(state).steps() if step.key in state.committed]
-    found = tuple(step for step in existing if step.key.partition not in shown[step.key.kind])
+def _untold(context: dg.SensorEvaluationContext, home: Home, state: State) -> tuple[Step, ...]:
+    """Steps of which Dagster was not told. They are looked for at first, and after runs that failed."""
+    since, now = Look.from_cursor(context.cursor), Look.of_now(home.ledger)
+    found = untold(context.instance, home.ledger, state, since)
     if not found:
-        context.update_cursor(str(looked_at))
+        context.update_cursor(now.cursor())
     return found
+
+
+def _failed_since(instance: dg.DagsterInstance, look: Look) -> bool:
+    failed = dg.RunsFilter(statuses=_FAILED, updated_after=datetime.fromtimestamp(look.at_s, UTC))
+    return instance.get_runs_count(failed) > 0
 
 
 def _being_taken(instance: dg.DagsterInstance) -> set[str]:

@@ -176,12 +176,21 @@ class Ledger:
         newest = select(table.c.sequence).where(table.c.kind == kind).order_by(table.c.sequence.desc()).limit(n)
         return list(self._artifacts(table.c.sequence.in_(newest)))[::-1]
 
-    def committed_in_order(self, places: Mapping[str, Collection[str]] | None = None) -> list[ArtifactKey]:
-        """The keys of committed artifacts, all or those in these partitions by kind, in the order of their commits."""
-        columns = (*_KEY, schema.artifacts.c.sequence)
-        parts = [()] if places is None else _in_parts(places)
+    def committed_in_order(
+        self, places: Mapping[str, Collection[str]] | None = None, *, after: int = 0
+    ) -> list[ArtifactKey]:
+        """The keys of committed artifacts in the order of their commits.
+
+        Args:
+            places: those in these partitions by kind; None for all.
+            after: those committed after the commit of this number, as `as_of` gives it.
+        """
+        sequence = schema.artifacts.c.sequence
+        columns = (*_KEY, sequence)
+        later = (sequence > after,) if after else ()  # else the database would go by number where the index serves
+        parts: Iterable[tuple[Any, ...]] = [()] if places is None else _in_parts(places)
         with self._engine.connect() as connection:
-            rows = [row for part in parts for row in connection.execute(select(*columns).where(*part))]
+            rows = [row for part in parts for row in connection.execute(select(*columns).where(*part, *later))]
         rows.sort(key=itemgetter(3))
         return [ArtifactKey(kind, partition, Fingerprint(fp)) for kind, partition, fp, _ in rows]
 

@@ -11,11 +11,13 @@ import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
 
+from mediafm_assets.carrying import run_steps
 from mediafm_assets.cli.running import dagster_instance
 from mediafm_assets.jobs import (
     ingest,
     landing_config,
     landing_names,
+    pairs_config,
     refresh,
     steps_config,
     train_encoder,
@@ -27,12 +29,14 @@ from mediafm_core.execution import Status
 from mediafm_core.ingest.listing import COMPLETE
 from mediafm_core.ingest.taking import SETTLE_S
 from mediafm_core.planning.plan import plan
+from mediafm_core.planning.state import State
+from mediafm_core.release.history import Actor
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from tests import homes
 from tests.e2e.scenario import Recorder, execute, planned_now
-from tests.homes import deliver, materialised, resources
+from tests.homes import deliver, describe, materialised, resources
 
 
 @pytest.fixture
@@ -265,6 +269,44 @@ def test_an_artifact_of_which_dagster_has_not_heard_is_told_of_without_compute(h
         assert tick(reconcile, home, fresh, cursors) == "Nothing is missing."
         partitioned = {kind for kind in KINDS if KINDS[kind].axes}
         assert materialised(fresh, partitioned) == materialised(instance, partitioned)
+
+
+def test_a_partition_made_anew_whose_run_died_before_the_event_is_told_of_again(home, instance, tmp_path):
+    cursors: list[str | None] = [None]
+    assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
+    delivery = deliver(tmp_path, "beta")
+    describe(delivery, "Another story.")
+    homes.ingest(home, delivery)
+    request = tick(reconcile, home, instance, cursors)
+    assert isinstance(request, dg.RunRequest)
+    told, *lost = [(kind, key) for kind, key in request.run_config["ops"]["carry_out_steps"]["config"]["steps"]]
+    assert execute(refresh, pairs_config([told]), home, instance, Recorder()).success
+    nobody = Actor(user="test", through="test", run="none")
+    assert all(outcome.status is Status.MADE for outcome in run_steps(resources(home)["home"], lost, nobody))
+    submit(refresh, request, instance, dg.DagsterRunStatus.FAILURE)
+
+    again = tick(reconcile, home, instance, cursors)
+    assert isinstance(again, dg.RunRequest)
+    partitioned = [[kind, key] for kind, key in lost if KINDS[kind].axes]
+    assert sorted(again.run_config["ops"]["carry_out_steps"]["config"]["steps"]) == sorted(partitioned)
+    recorder = Recorder()
+    assert execute(refresh, again.run_config, home, instance, recorder).success
+    assert recorder.having(Status.MADE) == frozenset()
+    assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
+
+
+def test_nothing_is_planned_while_the_ledger_says_what_it_said(home, instance, tmp_path, monkeypatch):
+    cursors: list[str | None] = [None]
+    plans: list[State] = []
+    monkeypatch.setattr("mediafm_assets.sensors.plan", lambda state: plans.append(state) or plan(state))
+    for n_plans in (1, 1):
+        assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
+        assert len(plans) == n_plans
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    assert isinstance(tick(reconcile, home, instance, cursors), dg.RunRequest)
+    assert len(plans) == 2
+    assert isinstance(tick(reconcile, home, instance, cursors), dg.RunRequest)  # never twice where something is missing
+    assert len(plans) == 3
 
 
 def test_what_dagster_has_heard_of_is_looked_through_at_first_and_after_failures_only(home, instance, monkeypatch):
