@@ -2,17 +2,43 @@
 
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 from mediafm_core.errors import HomeError
 
 FILE = "automations.toml"
 
+
+class Daily(NamedTuple):
+    """When a schedule acts, once a day."""
+
+    hour: int  # UTC
+
+    @property
+    def every_s(self) -> float:
+        """Seconds from one time to the next."""
+        return 86_400.0
+
+    @property
+    def cron(self) -> str:
+        """As Dagster takes it."""
+        return f"0 {self.hour} * * *"
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        return f"at {self.hour:02}:00 UTC"
+
+
+NIGHTLY = Daily(hour=3)
+CANARIES = Daily(hour=4)
+
 AUTOMATIONS = {
     "new_titles": "takes what lies complete in the landing folder",
     "new_encoders": "embeds the catalogue with an encoder when its training has finished, and fits its heads",
     "reconcile": "makes what is missing, whatever the reason",
-    "daily_canaries": "measures at 04:00 UTC whether an encoder has drifted",
-    "nightly": "makes at 03:00 UTC what nothing caught during the day",
+    "daily_canaries": f"measures {CANARIES.said} whether an encoder has drifted",
+    "nightly": f"makes {NIGHTLY.said} what nothing caught during the day",
 }
 """What each does, by the name of its sensor or schedule."""
 

@@ -12,7 +12,13 @@ import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
 from mediafm_assets.previews import preview
-from mediafm_assets.resources import REPORTER, HomeResource, payer_from_environment, user_of_process
+from mediafm_assets.resources import (
+    REPORTER,
+    HomeResource,
+    device_from_environment,
+    payer_from_environment,
+    user_of_process,
+)
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.drift.measuring import make_reference, measure
@@ -43,15 +49,16 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "metadata_embedding": Stage(partial(make_metadata, payer=payer_from_environment)),
         "fused_embeddings": Stage(make_fused),
         "pretraining_corpus": Stage(make_corpus),
-        "mediafm_encoder": Stage(make_encoder, settle=forget_training),
-        "contextual_embeddings": Stage(make_contextual),
+        "mediafm_encoder": Stage(partial(make_encoder, device=device_from_environment), settle=forget_training),
+        "contextual_embeddings": Stage(partial(make_contextual, device=device_from_environment)),
         "labels": Stage(make_labels),
         "probe_heads": Stage(make_head, settle=freeze_training),
         "predictions": Stage(make_predictions),
         "probe_report": Stage(make_report),
-        "ablation_report": Stage(make_ablation, settle=forget_rows),
+        "ablation_report": Stage(partial(make_ablation, device=device_from_environment), settle=forget_rows),
         "canaries": Stage(
-            partial(make_reference, payer=payer_from_environment), settle=partial(measure, payer=payer_from_environment)
+            partial(make_reference, payer=payer_from_environment),
+            settle=partial(measure, payer=payer_from_environment, device=device_from_environment),
         ),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),
@@ -63,7 +70,10 @@ _DONE = {Status.MADE, Status.KEPT}
 
 
 def materialise(
-    context: dg.AssetExecutionContext, home: HomeResource, own: Mapping[str, Stage] = MappingProxyType({})
+    context: dg.AssetExecutionContext,
+    home: HomeResource,
+    own: Mapping[str, Stage] = MappingProxyType({}),
+    before: Sequence[tuple[str, str]] = (),
 ) -> dg.MaterializeResult:
     """Carry out the run's partitions of its asset; what exists already costs no compute.
 
@@ -71,6 +81,7 @@ def materialise(
         context: of the asset.
         home: where it is made.
         own: stages of this run that differ from `STAGES`.
+        before: pairs of other assets and their partitions that come first in the same run, with an event for each.
 
     Raises:
         dg.Failure: some partitions could not be made; it names them.
@@ -80,18 +91,20 @@ def materialise(
         context.partition_keys if context.has_partition_key_range or context.has_partition_key else [UNPARTITIONED]
     )
     with home.held(context.run.run_id):
-        wanted = [(kind, str(partition)) for partition in partitions]
+        wanted = [*before, *((kind, str(partition)) for partition in partitions)]
         outcomes = list(run_steps(home, wanted, actor_of(context.run), own))
         write_cards(home, outcomes)
-    if failed := [outcome for outcome in outcomes if outcome.status not in _DONE]:
-        for outcome in outcomes:
-            if outcome.status in _DONE:
-                context.log_event(event_of(home, outcome))
+    own_outcomes = [outcome for outcome in outcomes if outcome.key.kind == kind]
+    failed = [outcome for outcome in outcomes if outcome.status not in _DONE]
+    for outcome in outcomes:  # Dagster makes the events of the asset itself, where nothing failed
+        if outcome.status in _DONE and (failed or outcome.key.kind != kind):
+            context.log_event(event_of(home, outcome))
+    if failed:
         raise failure(failed)
-    if not outcomes:
+    if not own_outcomes:
         raise dg.Failure("Nothing to publish: no title has embeddings of an encoder in production yet.")
-    (first, *more) = outcomes
-    return dg.MaterializeResult(metadata=summary_metadata(outcomes) if more else _shown(home, first))
+    (first, *more) = own_outcomes
+    return dg.MaterializeResult(metadata=summary_metadata(own_outcomes) if more else _shown(home, first))
 
 
 def actor_of(run: dg.DagsterRun) -> Actor:

@@ -7,10 +7,11 @@ import dagster as dg
 import numpy as np
 import pyarrow.parquet as pq
 
+from mediafm_assets.automations import CANARIES
 from mediafm_assets.metadata import table_metadata
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue.kinds import ArtifactKey
-from mediafm_core.drift.guarding import latest
+from mediafm_core.drift.guarding import MEASURE, latest, overdue
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.release.candidates import Standing, candidates
@@ -48,10 +49,13 @@ def nothing_is_parked(home: HomeResource) -> dg.AssetCheckResult:
 
 def parked_evaluation(home: Home) -> dg.AssetCheckEvaluation:
     """The same as an event that a run logs at its end, so that the UI shows it without anybody asking."""
-    found = _parked(home)
+    return _evaluation("deliveries", "nothing_is_parked", _parked(home))
+
+
+def _evaluation(asset: str, check: str, found: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey("deliveries"),
-        check_name="nothing_is_parked",
+        asset_key=dg.AssetKey(asset),
+        check_name=check,
         passed=found.passed,
         metadata=found.metadata,
         severity=found.severity,
@@ -174,11 +178,26 @@ def no_candidate_is_refused(home: HomeResource) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset="canaries", description="No suite's canaries have moved from their reference: see docs/drift.md.")
 def canaries_are_steady(home: HomeResource) -> dg.AssetCheckResult:
-    """Reads the last measurement of each watched suite; what moved is said with what to do."""
-    opened = home.open()
-    state = read_state(opened)
-    last = [found for suite in state.canaries if (found := latest(opened, state, suite))]
-    return _result([{"suite": each.suite, **f} for each in last for f in each.findings], len(last))
+    """Reads the last measurement of each watched suite; what moved is said with what to do.
+
+    A warning alone where nothing moved, but a suite that is watched or live was not measured twice in a row.
+    """
+    return _canaries(home.open())
+
+
+def canaries_evaluation(home: Home) -> dg.AssetCheckEvaluation:
+    """The same at the end of a run: a measurement that is overdue is shown by what runs without one."""
+    return _evaluation("canaries", "canaries_are_steady", _canaries(home))
+
+
+def _canaries(home: Home) -> dg.AssetCheckResult:
+    state = read_state(home, ())  # of no title
+    last = [found for suite in state.canaries if (found := latest(home, state, suite))]
+    moved = [{"suite": each.suite, **f} for each in last for f in each.findings]
+    late = overdue(home, state, 2 * CANARIES.every_s)
+    said = [{"suite": each.suite, "what": "canaries", "figures": each.said, "advice": MEASURE} for each in late]
+    severity = dg.AssetCheckSeverity.WARN if late and not moved else dg.AssetCheckSeverity.ERROR
+    return _result([*moved, *said], len(last), severity)
 
 
 all_checks = [

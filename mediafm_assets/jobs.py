@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from mediafm_assets.carrying import actor_of, event_of, failure, run_steps, write_cards
-from mediafm_assets.checks import parked_evaluation
+from mediafm_assets.checks import canaries_evaluation, parked_evaluation
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
@@ -162,7 +162,8 @@ def _carry_out(
         else:
             failed.append(outcome)
     write_cards(home, done)  # last: whatever else was asked for stands by then
-    context.instance.report_runless_asset_event(parked_evaluation(home.open()))
+    for evaluation in (parked_evaluation(home.open()), canaries_evaluation(home.open())):
+        context.instance.report_runless_asset_event(evaluation)
     if failed:
         raise failure(failed)
 

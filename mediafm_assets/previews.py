@@ -91,11 +91,13 @@ def _canaries(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     last = measured[-1]
     rows = [{"of": name, **moved, "held to": last.limits[name]["rule"]} for name, moved in last.movements.items()]
     scores = [{"task": task, **shift} for task, shift in last.scores.items()]
+    around = [{"what": name, "at the reference": was, "now": now} for name, (was, now) in last.surroundings.items()]
     return {
         "verdict": dg.MetadataValue.text(last.said),
         "findings": table_metadata([*last.findings]),
         "movement": table_metadata(rows),
         "scores": table_metadata(scores),
+        "surroundings": table_metadata(around),
         "measurements": dg.MetadataValue.int(len(measured)),
     }
 

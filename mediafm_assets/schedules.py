@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from mediafm_assets.automations import why_off
+from mediafm_assets.automations import CANARIES, NIGHTLY, why_off
 from mediafm_assets.jobs import refresh, steps_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
@@ -11,7 +11,7 @@ from mediafm_core.planning.plan import plan
 from mediafm_core.stock import read_state
 
 
-@dg.schedule(job=refresh, cron_schedule="0 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+@dg.schedule(job=refresh, cron_schedule=NIGHTLY.cron, default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
     """Submits everything that the planner misses of the whole catalogue: what no sensor caught during the day."""
     opened = home.open()
@@ -24,7 +24,7 @@ def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.Run
     return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat(), run_config=steps_config(steps))
 
 
-@dg.schedule(job=watch_canaries, cron_schedule="0 4 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
+@dg.schedule(job=watch_canaries, cron_schedule=CANARIES.cron, default_status=dg.DefaultScheduleStatus.RUNNING)
 def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[dg.RunRequest] | dg.SkipReason:
     """Measures every suite that an encoder is bound to, or that is watched already, once a day."""
     opened = home.open()

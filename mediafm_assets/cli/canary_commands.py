@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mediafm_assets.automations import CANARIES
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_assets.resources import user_of_process
 from mediafm_core.errors import PlanError
@@ -42,11 +43,12 @@ def canaries_status(home: Home) -> list[dict[str, Any]]:
     """What `mediafm canaries status` shows; a suite that was not measured since it was accepted has no verdict."""
     from dataclasses import asdict
 
-    from mediafm_core.drift.guarding import latest
+    from mediafm_core.drift.guarding import latest, overdue
     from mediafm_core.drift.history import history
     from mediafm_core.drift.watching import watchable
 
-    state, rows = read_state(home), []
+    state, rows = read_state(home, ()), []  # of no title
+    late = {each.suite: each.said for each in overdue(home, state, 2 * CANARIES.every_s)}
     for suite in watchable(state):
         wish, last = state.canaries.get(suite.id), latest(home, state, suite.id)
         rows.append(
@@ -57,7 +59,9 @@ def canaries_status(home: Home) -> list[dict[str, Any]]:
                 "measurements": len(history(home, suite.id)),
                 "accepted": wish.accepted if wish else 0,
                 "why": wish.why if wish else "",
+                "overdue": late.get(suite.id),
                 "last": asdict(last) if last else None,
+                "surroundings": last.surroundings if last else None,
             }
         )
     return rows
@@ -68,6 +72,8 @@ def _print(found: list[dict[str, Any]]) -> None:
         last = each["last"]
         when = datetime.fromtimestamp(last["at"], tz=UTC).isoformat(timespec="seconds") if last else "never measured"
         console.print(f"suite {each['suite']}: {each['verdict'] or 'not measured'}, {when}", markup=False)
+        if each["overdue"]:
+            console.print(f"overdue: {each['overdue']}; `daily_canaries` measures {CANARIES.said}", markup=False)
         if not last:
             console.print("next  mediafm canaries run", markup=False)
             continue
@@ -78,8 +84,14 @@ def _print(found: list[dict[str, Any]]) -> None:
         for finding in last["findings"]:
             console.print(f"{finding['what']} moved ({finding['how']}): {finding['figures']}", markup=False)
             console.print(f"  {finding['advice']}", markup=False)
-        for name, (before, now) in last["changed"].items() if last["findings"] else ():
-            console.print(f"  {name} was {before} and is {now}", markup=False)
+        if last["findings"]:
+            _print_surroundings(each["surroundings"])
+
+
+def _print_surroundings(found: dict[str, tuple[str | None, str | None]]) -> None:
+    """The versions around both, those that changed first: where none did, the model itself is another one."""
+    rows = [(name, was, now, "" if was == now else "changed") for name, (was, now) in found.items()]
+    print_table("around it", ("what", "at the reference", "now", ""), sorted(rows, key=lambda row: not row[3]))
 
 
 def _row(name: str, last: dict[str, Any]) -> list[object]:

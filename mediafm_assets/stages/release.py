@@ -7,6 +7,7 @@ from mediafm_assets.carrying import materialise
 from mediafm_assets.partitions import encoder_of_encoder_title, encoders, every_partition
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue.kinds import KINDS
+from mediafm_core.drift.watching import before_promotion
 from mediafm_core.execution import Stage
 from mediafm_core.release.promotion import make_release
 
@@ -29,10 +30,13 @@ class Judging(dg.Config):
     kinds={"json"},
 )
 def release(context: dg.AssetExecutionContext, config: Judging, home: HomeResource) -> dg.MaterializeResult:
-    """The gate: no task worse than what is live by more than titles vary. Production stays as it is.
+    """The gate: canaries that are steady, and no task worse than what is live by more than titles vary.
+
+    The canaries of the encoder's suite are measured first, as for every promotion. Production stays as it is.
 
     Set `promote` in the run's configuration to let the encoder go live, then materialise `snapshot` to let readers see
     it; or run the job `upgrade`, which does both.
     """
     judged_only = {"release": Stage(make_release)}
-    return materialise(context, home, {} if config.promote else judged_only)
+    canaries = [pair for encoder in context.partition_keys for pair in before_promotion(home.open(), encoder)]
+    return materialise(context, home, {} if config.promote else judged_only, before=canaries)

@@ -1,15 +1,17 @@
-"""No promotion while canaries alarm: an encoder's suite is measured before the gate lets it through."""
+"""What measurements of canaries let pass: no promotion while they alarm, and no long time without one."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from mediafm_core.drift.history import Measurement, history
-from mediafm_core.drift.measuring import measure
-from mediafm_core.execution import Bench
+from mediafm_core.drift.watching import watchable
 from mediafm_core.planning.state import State
 from mediafm_core.store.home import Home, now
 
 FRESH_S = 3600.0
 """A measurement of the last hour counts as one that was made for a promotion."""
+
+MEASURE = "Run `mediafm canaries run`, or materialise the asset `canaries`."
 
 
 class Alarm(NamedTuple):
@@ -19,6 +21,18 @@ class Alarm(NamedTuple):
     next_step: str
 
 
+class Overdue(NamedTuple):
+    """A suite whose encoders nobody has looked at for long."""
+
+    suite: str
+    since: float | None  # of the last measurement, in seconds since the epoch; None where there is none
+
+    @property
+    def said(self) -> str:
+        """When it was measured last."""
+        return f"not measured since {_date(self.since)}" if self.since is not None else "never measured"
+
+
 def latest(home: Home, state: State, suite: str) -> Measurement | None:
     """The last measurement of a watched suite since its last acceptance."""
     wish = state.canaries.get(suite)
@@ -26,22 +40,39 @@ def latest(home: Home, state: State, suite: str) -> Measurement | None:
     return measured[-1] if measured else None
 
 
-def canary_alarm(bench: Bench, encoder: str) -> Alarm | None:
-    """What the canaries of an encoder's suite say; they are measured now, unless that was done within the hour.
+def canary_alarm(home: Home, state: State, encoder: str) -> Alarm | None:
+    """What the canaries of an encoder's suite said when they were measured, which must be within the hour.
 
-    None where they are steady, and where the suite is not watched, as one whose embeddings are delivered.
+    Whatever promotes begins with the pairs of `before_promotion`, so that they are. None where they are steady, and
+    where the suite is not watched, as one whose embeddings are delivered.
     """
-    suite = next(each.suite for each in bench.state.encoders if each.name == encoder)
-    step = bench.wanted.canaries.get(suite)
-    if step is None:
+    suite = next(each.suite for each in state.encoders if each.name == encoder)
+    if suite not in state.canaries or suite not in {each.id for each in watchable(state)}:
         return None
-    if bench.home.ledger.artifact(step.key) is None:
-        return Alarm(f"canaries of suite {suite} without a reference", "Run `mediafm canaries run`.")
-    found = latest(bench.home, bench.state, suite)
+    found = latest(home, state, suite)
     if found is None or now() - found.at > FRESH_S:
-        measure(bench, step)
-        found = latest(bench.home, bench.state, suite)
-    assert found is not None
+        said = Overdue(suite, found.at if found else None).said
+        again = "`mediafm release promote`, the job `upgrade` and the asset `release` measure first."
+        return Alarm(f"canaries of suite {suite}: {said}", f"{MEASURE} {again}")
     if not found.findings:
         return None
-    return Alarm(f"canaries of suite {suite}: {'; '.join(f.said for f in found.found)}", found.found[0].advice)
+    said = "; ".join([*(each.said for each in found.found), found.changed_said])
+    return Alarm(f"canaries of suite {suite}: {said}", found.found[0].advice)
+
+
+def overdue(home: Home, state: State, after_s: float) -> list[Overdue]:
+    """The suites that are watched or live and were not measured for so long, or never since they were accepted.
+
+    Args:
+        home: the home.
+        state: of the home.
+        after_s: seconds without a measurement that are too many.
+    """
+    live = {encoder.suite for encoder in state.encoders if encoder.name == state.production}
+    asked = [suite.id for suite in watchable(state) if suite.id in state.canaries or suite.id in live]
+    last = [(suite, latest(home, state, suite)) for suite in asked]
+    return [Overdue(suite, m.at if m else None) for suite, m in last if m is None or now() - m.at > after_s]
+
+
+def _date(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

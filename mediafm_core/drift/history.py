@@ -37,6 +37,21 @@ class Measurement:
         return MOVED if self.findings else STEADY
 
     @property
+    def surroundings(self) -> dict[str, tuple[str | None, str | None]]:
+        """Versions of libraries, and the machine: when the reference was made, and when this was measured."""
+        unchanged = {name: (found, found) for name, found in self.provenance.items()}
+        return {**unchanged, **{name: (was, found) for name, (was, found) in self.changed.items()}}
+
+    @property
+    def changed_said(self) -> str:
+        """In words: of what is around the encoders, what is otherwise than when the reference was made."""
+        if not self.changed:
+            return "libraries and machine are those of the reference"
+        return "since the reference " + ", ".join(
+            f"{name} {was} became {now}" for name, (was, now) in self.changed.items()
+        )
+
+    @property
     def found(self) -> list[Finding]:
         """What moved."""
         return [Finding(**finding) for finding in self.findings]

@@ -45,7 +45,10 @@ def in_use(state: State) -> list[str]:
 
 
 def before_promotion(home: Home, encoder: str) -> list[tuple[str, str]]:
-    """The (asset, partition) pairs that a promotion begins with: the canaries of the encoder's suite, if it has any."""
+    """The (asset, partition) pairs that judging and promoting begin with, whoever asks: the canaries of the suite.
+
+    None for a suite without encoders to run, and for an encoder that nobody knows.
+    """
     state = read_state(home)
     suites = {each.suite for each in state.encoders if each.name == encoder}
     return [("canaries", watch(home, suite).suite) for suite in in_use(state) if suite in suites]

@@ -96,12 +96,12 @@ def _refused(encoder: str, rows: list[dict[str, Any]]) -> GateError:
 
 
 def check_canaries(bench: Bench, encoder: str) -> None:
-    """Refuse an encoder while the canaries of its suite alarm.
+    """Refuse an encoder while the canaries of its suite alarm, or were not measured within the hour.
 
     Raises:
-        GateError: they do.
+        GateError: they do, or were not.
     """
-    if alarm := canary_alarm(bench, encoder):
+    if alarm := canary_alarm(bench.home, bench.state, encoder):
         raise GateError(
             at_gate(encoder), found=alarm.found, expected="canaries that are steady", next_step=alarm.next_step
         )

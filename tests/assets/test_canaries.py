@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from mediafm_assets.automations import CANARIES
+from mediafm_assets.checks import canaries_evaluation
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import dagster_instance, initialise
 from mediafm_assets.definitions import defs
@@ -20,7 +22,7 @@ from mediafm_core.catalogue.declared import CanarySet
 from mediafm_core.catalogue.suite import Modality
 from mediafm_core.drift import measuring
 from mediafm_core.drift.canaries import Canary, to_bytes
-from mediafm_core.drift.history import history
+from mediafm_core.drift.history import history, record
 from mediafm_core.drift.watching import before_promotion
 from mediafm_core.encoders.suites import embedded_suite
 from mediafm_core.store.home import Home
@@ -85,9 +87,26 @@ def test_a_measurement_in_the_graph_is_shown_and_passes_its_check(home: Home) ->
 def test_an_alarm_fails_the_check_with_what_moved_and_what_to_do(home: Home, moved: None) -> None:
     (check,) = materialise(home).get_asset_check_evaluations()
     assert not check.passed
-    (fault,) = [record.data for record in check.metadata["faults"].records]
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    faults = check.metadata["faults"]
+    assert isinstance(faults, dg.TableMetadataValue)
+    (fault,) = [row.data for row in faults.records]
     assert fault["what"] == "text embeddings"
     assert "mediafm canaries accept" in str(fault["advice"])
+
+
+def test_what_is_watched_and_long_not_measured_is_a_warning_and_no_failure(home: Home) -> None:
+    assert canaries_evaluation(home).passed
+    (last,) = history(home, SUITE)
+    record(home, replace(last, at=last.at - 2 * CANARIES.every_s - 1))
+    found = canaries_evaluation(home)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "not measured since" in str(found.metadata["faults"])
+    shown = invoke(home, "status")
+    assert shown.exit_code == 0
+    assert "overdue: not measured since" in shown.stdout
+    assert materialise(home).success
+    assert canaries_evaluation(home).passed
 
 
 def test_the_asset_of_a_suite_without_encoders_says_so(home: Home) -> None:

@@ -11,14 +11,15 @@ from mediafm_core.catalogue.suite import DELIVERED, SERVER, Modality, Suite, Uni
 from mediafm_core.drift import guarding, scores
 from mediafm_core.drift.asking import Forgetful, encoders_of
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality, to_bytes
-from mediafm_core.drift.guarding import canary_alarm
+from mediafm_core.drift.guarding import canary_alarm, overdue
+from mediafm_core.drift.history import record
 from mediafm_core.drift.limits import N_QUIET
 from mediafm_core.drift.made import N_INPUTS, made_canaries
 from mediafm_core.drift.scores import canary_titles
 from mediafm_core.drift.watching import accept, add_canaries, in_use, watch
 from mediafm_core.encoders import openai_text
 from mediafm_core.errors import ArtifactError, DimensionError, GateError, PlanError, RemoteError
-from mediafm_core.execution import Bench, LogReporter, Status
+from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
 from mediafm_core.store.paid import Purse
@@ -198,6 +199,10 @@ def test_versions_that_changed_since_the_reference_are_said(watched: Watched, mo
     changed = watched.measured().changed
     assert list(changed) == ["openvino"]
     assert changed["openvino"][1] == "9.9"
+    around = watched.history[-1].surroundings
+    assert around["openvino"] == (changed["openvino"][0], "9.9")
+    assert around["numpy"][0] == around["numpy"][1] == versions["numpy"]
+    assert watched.history[-1].changed_said.endswith("became 9.9")
 
 
 def test_a_remote_encoder_is_calibrated_from_quiet_days_and_then_held_to_them(tmp_path: Path) -> None:
@@ -287,10 +292,6 @@ def live(tmp_path: Path) -> Iterator[Watched]:
     home.ledger.close()
 
 
-def bench_of(watched: Watched) -> Bench:
-    return Bench(watched.home, read_state(watched.home), LogReporter())
-
-
 def test_the_live_heads_score_the_canary_clips_and_are_steady(live: Watched) -> None:
     found = live.measured()
     assert found.release == "v1-r1"
@@ -316,11 +317,11 @@ def test_a_change_behind_the_unimodal_encoders_shows_in_the_scores(
     assert "of decisions flipped" in found.said
 
 
-def test_steady_canaries_let_a_promotion_pass_and_are_measured_for_it(live: Watched) -> None:
+def test_steady_canaries_of_the_last_hour_let_a_promotion_pass(live: Watched) -> None:
     live.run()
     n_before = len(live.history)
-    assert canary_alarm(bench_of(live), "v1") is None
-    assert len(live.history) == n_before  # that of the last hour counts
+    assert canary_alarm(live.home, read_state(live.home), "v1") is None
+    assert len(live.history) == n_before  # the gate reads, it measures nothing
 
 
 def test_canaries_that_moved_refuse_a_promotion_until_they_are_accepted_and_measured(live: Watched) -> None:
@@ -335,9 +336,10 @@ def test_canaries_that_moved_refuse_a_promotion_until_they_are_accepted_and_meas
     assert (refused.status, snapshot.status) == (Status.FAILED, Status.BLOCKED)
     assert "'v2' at the gate: canaries of suite" in refused.error
     assert "audio embeddings moved (noisy)" in refused.error
+    assert "libraries and machine are those of the reference" in refused.error
     assert seen(home) == before
     accept(home, SUITE.id, why="known")
-    assert "without a reference" in candidates.go_live(home, "v2")[0].error
+    assert "never measured" in candidates.go_live(home, "v2")[0].error
     live.run()
     candidates.go_live(home, "v2")
     assert read_state(home).production == "v2"
@@ -357,21 +359,38 @@ def test_a_release_that_was_judged_before_does_not_go_live_while_canaries_alarm(
     assert read_state(home).production == "v1"
 
 
-def test_an_old_measurement_is_made_again_before_a_promotion(live: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_measurement_holds_a_promotion_up_and_says_who_measures(live: Watched) -> None:
     live.run()
-    live.disturbed = {Modality.AUDIO: noise(1e-4)}
-    monkeypatch.setattr(guarding, "measure", live.stage.settle)
-    assert canary_alarm(bench_of(live), "v1") is None
-    monkeypatch.setattr(guarding, "FRESH_S", -1.0)
-    found = canary_alarm(bench_of(live), "v1")
+    old = replace(live.history[-1], at=live.history[-1].at - guarding.FRESH_S - 1)
+    record(live.home, old)
+    found = canary_alarm(live.home, read_state(live.home), "v1")
     assert found is not None
-    assert "audio embeddings" in found.found
+    assert "not measured since" in found.found
+    assert "mediafm canaries run" in found.next_step
+    live.run()
+    assert canary_alarm(live.home, read_state(live.home), "v1") is None
 
 
 def test_a_suite_that_is_not_watched_holds_nothing_up(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home", TITLES)
-    assert canary_alarm(Bench(home, read_state(home), LogReporter()), "v1") is None
+    assert canary_alarm(home, read_state(home), "v1") is None
     assert desired(read_state(home)).canaries == {}
+
+
+def test_what_is_live_or_watched_is_overdue_until_it_is_measured_and_again_after_long(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", (), suites=(SUITE, catalogue.SECOND_SUITE))
+    assert overdue(home, read_state(home), 60.0) == [(SUITE.id, None)]  # the other one serves nobody
+    watched = Watched(home)
+    watched.declare()
+    watched.run()
+    assert overdue(home, read_state(home), 60.0) == []
+    record(home, replace(watched.history[-1], at=watched.history[-1].at - 61))
+    (late,) = overdue(home, read_state(home), 60.0)
+    assert (late.suite, late.since) == (SUITE.id, watched.history[-1].at)
+    assert late.said.startswith("not measured since 2")
+    watch(home, catalogue.SECOND_SUITE.id)
+    assert [each.said for each in overdue(home, read_state(home), 600.0)] == ["never measured"]
+    home.ledger.close()
 
 
 def test_a_reference_whose_object_is_damaged_is_not_compared_with(watched: Watched) -> None:
