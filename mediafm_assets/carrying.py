@@ -12,13 +12,7 @@ import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
 from mediafm_assets.previews import preview
-from mediafm_assets.resources import (
-    REPORTER,
-    HomeResource,
-    device_from_environment,
-    payer_from_environment,
-    user_of_process,
-)
+from mediafm_assets.resources import REPORTER, HomeResource, payer_from_environment, user_of_process
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.drift.measuring import make_reference, measure
@@ -49,16 +43,15 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "metadata_embedding": Stage(partial(make_metadata, payer=payer_from_environment)),
         "fused_embeddings": Stage(make_fused),
         "pretraining_corpus": Stage(make_corpus),
-        "mediafm_encoder": Stage(partial(make_encoder, device=device_from_environment), settle=forget_training),
-        "contextual_embeddings": Stage(partial(make_contextual, device=device_from_environment)),
+        "mediafm_encoder": Stage(make_encoder, settle=forget_training),
+        "contextual_embeddings": Stage(make_contextual),
         "labels": Stage(make_labels),
         "probe_heads": Stage(make_head, settle=freeze_training),
         "predictions": Stage(make_predictions),
         "probe_report": Stage(make_report),
-        "ablation_report": Stage(partial(make_ablation, device=device_from_environment), settle=forget_rows),
+        "ablation_report": Stage(make_ablation, settle=forget_rows),
         "canaries": Stage(
-            partial(make_reference, payer=payer_from_environment),
-            settle=partial(measure, payer=payer_from_environment, device=device_from_environment),
+            partial(make_reference, payer=payer_from_environment), settle=partial(measure, payer=payer_from_environment)
         ),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),
