@@ -76,7 +76,8 @@ def add(
     video: TowerOption = None,
     audio: TowerOption = None,
     text: Annotated[
-        str, typer.Option(help="openai, an installed encoder's name, or the folder of a joint one.")
+        str,
+        typer.Option(help="openai, an installed encoder's name, or the folder or REPOSITORY@COMMIT of a joint one."),
     ] = "openai",
     stills: Annotated[int, typer.Option(help="Stills of a shot that a tower looks at.", min=1)] = 8,
     model: Annotated[str, typer.Option(help="Of the text API.")] = "text-embedding-3-large",
@@ -95,7 +96,7 @@ def add(
     from mediafm_assets.cli.running import dagster_instance
     from mediafm_assets.partitions import sync
     from mediafm_core.catalogue.suite import Modality
-    from mediafm_core.encoders.declaring import choose, choose_api, declare_suite
+    from mediafm_core.encoders.declaring import choose_api, declare_suite
     from mediafm_core.encoders.openai_answers import OPENAI
 
     opened = open_home(home)
@@ -104,7 +105,7 @@ def add(
         price: dict[str, Any] = {"usd_per_million": usd_per_million, "exact_tokens": exact_tokens}
         reader = choose_api(model=model, dims=dims, base_url=base_url or OPENAI, **price, **limits)
     else:
-        reader = choose(Modality.TEXT, text)
+        reader = _tower(name, Modality.TEXT, text, stills)
     suite = declare_suite(
         opened,
         name,

@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.encoders.batches import encoded, sampled
 from mediafm_core.encoders.protocol import Stills, check_stills
-from mediafm_core.encoders.towers import PRECISION, computing, read_tower, tensor_shape
-from mediafm_core.errors import WeightsError
-from mediafm_core.weights.folders import ModelFolder, check_folder
+from mediafm_core.encoders.towers import another_model, computing, instrument_of, read_tower
+from mediafm_core.weights.folders import ModelFolder
 
 NAME = "clip-vision"
 STILLS_PER_SHOT = 8
@@ -39,26 +38,22 @@ def spec(folder: ModelFolder, *, stills_per_shot: int = STILLS_PER_SHOT) -> Unim
     Raises:
         WeightsError: the folder holds another model.
     """
-    settings = {
-        "architecture": folder.model_type,
-        "files": dict(folder.files),
+    choices = {
         "preprocessing": {name: folder.preprocessing[name] for name in _PREPROCESSING if name in folder.preprocessing},
         "stills_per_shot": stills_per_shot,
         "pooling": "mean over stills of image embeddings of unit length",
-        "precision": PRECISION,
     }
-    instrument = Instrument(name=NAME, weights_sha256=folder.sha256, settings=settings)
-    return UnimodalSpec(modality=Modality.VIDEO, dims=_width(folder), instrument=instrument)
+    return UnimodalSpec(modality=Modality.VIDEO, dims=_width(folder), instrument=instrument_of(folder, NAME, choices))
 
 
 def _width(folder: ModelFolder) -> int:
     if folder.model_type in _SIGLIP:
         return int(_vision(folder)["hidden_size"])
-    shape = tensor_shape(folder, "visual_projection.weight") if folder.model_type in _CLIP else None
+    shape = folder.shape("visual_projection.weight") if folder.model_type in _CLIP else None
     if shape is None:
-        raise WeightsError(
-            f"model folder {str(folder.path)!r}",
-            found=f"a {folder.model_type} without visual_projection.weight",
+        raise another_model(
+            folder,
+            f"a {folder.model_type} without visual_projection.weight",
             expected="a CLIP or SigLIP model, or its vision tower saved with the projection",
             next_step="Save the whole model, or CLIPVisionModelWithProjection, with `save_pretrained`.",
         )
@@ -93,7 +88,6 @@ class ClipVision:
     def __init__(self, spec: UnimodalSpec, folder: ModelFolder, *, n_threads: int = 1) -> None:
         import transformers
 
-        check_folder(folder, spec.instrument.weights_sha256, NAME)
         self.spec, self._n_threads = spec, n_threads
         if folder.model_type in _CLIP:
             network, processor = transformers.CLIPVisionModelWithProjection, transformers.CLIPImageProcessorPil
@@ -102,8 +96,8 @@ class ClipVision:
             network, processor = transformers.SiglipVisionModel, transformers.SiglipImageProcessorPil
             config = transformers.SiglipVisionConfig(**_vision(folder))
         self._embedding = "image_embeds" if folder.model_type in _CLIP else "pooler_output"
-        self._prepare = processor.from_pretrained(folder.path, local_files_only=True)
-        self._tower = read_tower(network, folder, config)
+        self._tower = read_tower(network, folder, config, spec.instrument)
+        self._prepare: Any = processor.from_dict(dict(folder.preprocessing))  # of the file that was hashed
 
     def encode(self, shots: Sequence[Stills]) -> npt.NDArray[np.float32]:
         """Encode each shot's stills.

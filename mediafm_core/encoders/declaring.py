@@ -14,7 +14,7 @@ from mediafm_core.encoders.suites import entry_of
 from mediafm_core.encoders.towers import told_source
 from mediafm_core.errors import EncoderMismatchError, RemoteError
 from mediafm_core.store.home import Home
-from mediafm_core.weights.folders import read_folder
+from mediafm_core.weights.folders import TOKENIZER, read_folder
 
 _PLACE = "place"
 """The subject of what a home declares of where a model is: a folder, or the price and limits of an API."""
@@ -37,8 +37,8 @@ def choose(modality: Modality, choice: str, *, stills_per_shot: int = clip_visio
     """
     if Path(choice).is_dir() or "/" in choice:
         folder = read_folder(Path(choice).absolute(), weights.cache_folder() / "verified")
-        if folder.model_type == qwen_omni.MODEL_TYPE:
-            whole = read_folder(folder.path, weights.cache_folder() / "verified", (qwen_omni.TOKENIZER,))
+        if folder.model_type in qwen_omni.PARTS:
+            whole = read_folder(folder.path, weights.cache_folder() / "verified", (TOKENIZER,))
             return Chosen(qwen_omni.specs(whole)[modality], told_source(whole))
         if modality is Modality.VIDEO:
             return Chosen(clip_vision.spec(folder, stills_per_shot=stills_per_shot), told_source(folder))

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue.suite import JOINT, Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import JOINT, Modality, UnimodalSpec
 from mediafm_core.encoders.batches import sampled
 from mediafm_core.encoders.joint import JointShot
 from mediafm_core.encoders.protocol import Samples, Stills, as_float, check_stills
-from mediafm_core.encoders.towers import PRECISION, computing, read_tower
-from mediafm_core.errors import WeightsError
-from mediafm_core.weights.folders import ModelFolder, check_folder
+from mediafm_core.encoders.towers import another_model, computing, instrument_of, read_tower
+from mediafm_core.weights.folders import TOKENIZER, ModelFolder
 
 NAME = "qwen-omni"
-MODEL_TYPE = "qwen2_5_omni_thinker"
-TOKENIZER = "tokenizer.json"
+PARTS = {"qwen2_5_omni": "thinker", "qwen2_5_omni_thinker": ""}
+"""The whole model, which also speaks, or its thinker alone; and what the thinker's tensors begin with there."""
 SAMPLE_RATE_HZ = 16_000
 STILLS_PER_SHOT = 4
 MAX_SOUND_S = 30.0  # from a shot's start; the feature extractor's window
@@ -37,17 +36,15 @@ def specs(folder: ModelFolder) -> dict[Modality, UnimodalSpec]:
     Raises:
         WeightsError: the folder holds another model.
     """
-    if folder.model_type != MODEL_TYPE:
-        raise WeightsError(
-            f"model folder {str(folder.path)!r}",
-            found=f"a {folder.model_type}",
-            expected=f"a {MODEL_TYPE}",
-            next_step="Save the thinker alone: `Qwen2_5OmniThinkerForConditionalGeneration.save_pretrained`.",
+    if folder.model_type not in PARTS:
+        raise another_model(
+            folder,
+            f"a {folder.model_type}",
+            expected=f"one of {', '.join(PARTS)}",
+            next_step="Give the folder of a Qwen2.5-Omni as it was published, or of its thinker.",
         )
-    settings = {
+    choices = {
         JOINT: [modality.value for modality in Modality],
-        "architecture": folder.model_type,
-        "files": dict(folder.files),
         "input": "stills, sound from 0 s, text, in this order",
         "stills_per_shot": STILLS_PER_SHOT,
         "pixels": [MIN_PIXELS, MAX_PIXELS],
@@ -55,11 +52,14 @@ def specs(folder: ModelFolder) -> dict[Modality, UnimodalSpec]:
         "min_shot_s": MIN_SHOT_S,
         "max_tokens": MAX_TOKENS,
         "pooling": "mean of the last layer over each modality's tokens",
-        "precision": PRECISION,
     }
-    instrument = Instrument(name=NAME, weights_sha256=folder.sha256, settings=settings)
-    width = int(folder.config["text_config"]["hidden_size"])
+    instrument = instrument_of(folder, NAME, choices)
+    width = int(_thinker(folder)["text_config"]["hidden_size"])
     return {m: UnimodalSpec(modality=m, dims=width, instrument=instrument) for m in Modality}
+
+
+def _thinker(folder: ModelFolder) -> Any:
+    return folder.config["thinker_config"] if PARTS[folder.model_type] else folder.config
 
 
 class QwenOmni:
@@ -80,9 +80,9 @@ class QwenOmni:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
         self.specs, self._n_threads = specs(folder), n_threads
-        check_folder(folder, self.specs[Modality.TEXT].instrument.weights_sha256, NAME)
-        config: Any = transformers.Qwen2_5OmniThinkerConfig(**folder.config)
-        self._network: Any = read_tower(Qwen2_5OmniThinkerModel, folder, config)
+        config: Any = transformers.Qwen2_5OmniThinkerConfig(**_thinker(folder))
+        instrument, part = self.specs[Modality.TEXT].instrument, PARTS[folder.model_type]
+        self._network: Any = read_tower(Qwen2_5OmniThinkerModel, folder, config, instrument, part=part)
         self._tokenizer = Tokenizer.from_file(str(folder.path / TOKENIZER))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         vision = config.vision_config

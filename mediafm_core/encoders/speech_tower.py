@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.encoders.protocol import Samples, as_float
-from mediafm_core.encoders.towers import PRECISION, computing, read_tower
-from mediafm_core.errors import WeightsError
-from mediafm_core.weights.folders import ModelFolder, check_folder
+from mediafm_core.encoders.towers import another_model, computing, instrument_of, read_tower
+from mediafm_core.weights.folders import ModelFolder
 
 NAME = "speech-tower"
 SAMPLE_RATE_HZ = 16_000
@@ -38,24 +37,22 @@ def spec(folder: ModelFolder) -> UnimodalSpec:
     """
     rate = folder.preprocessing.get("sampling_rate", SAMPLE_RATE_HZ)
     if folder.model_type not in _NETWORKS or rate != SAMPLE_RATE_HZ:
-        raise WeightsError(
-            f"model folder {str(folder.path)!r}",
-            found=f"a {folder.model_type} at {rate} Hz",
+        raise another_model(
+            folder,
+            f"a {folder.model_type} at {rate} Hz",
             expected=f"one of {', '.join(_NETWORKS)}, at {SAMPLE_RATE_HZ} Hz",
             next_step="Choose another model.",
         )
-    settings = {
-        "architecture": folder.model_type,
-        "files": dict(folder.files),
+    choices = {
         "input": "mono 16 kHz, each shot alone, unpadded, in equal chunks",
         "normalised": _is_normalised(folder),
         "max_chunk_s": MAX_CHUNK_S,
         "min_shot_s": MIN_SHOT_S,
         "pooling": "mean over frames of the last layer",
-        "precision": PRECISION,
     }
-    instrument = Instrument(name=NAME, weights_sha256=folder.sha256, settings=settings)
-    return UnimodalSpec(modality=Modality.AUDIO, dims=int(folder.config["hidden_size"]), instrument=instrument)
+    return UnimodalSpec(
+        modality=Modality.AUDIO, dims=int(folder.config["hidden_size"]), instrument=instrument_of(folder, NAME, choices)
+    )
 
 
 def _is_normalised(folder: ModelFolder) -> bool:
@@ -77,11 +74,10 @@ class SpeechTower:
     def __init__(self, spec: UnimodalSpec, folder: ModelFolder, *, n_threads: int = 1) -> None:
         import transformers
 
-        check_folder(folder, spec.instrument.weights_sha256, NAME)
         self.spec, self._n_threads = spec, n_threads
         kind = _NETWORKS[folder.model_type]
         config = getattr(transformers, f"{kind}Config")(**folder.config)
-        self._tower: Any = read_tower(getattr(transformers, f"{kind}Model"), folder, config)
+        self._tower: Any = read_tower(getattr(transformers, f"{kind}Model"), folder, config, spec.instrument)
 
     def encode(self, shots: Sequence[Samples]) -> npt.NDArray[np.float32]:
         """Encode each shot's sound.

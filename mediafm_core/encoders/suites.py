@@ -26,7 +26,7 @@ from mediafm_core.encoders.plugins import plugin
 from mediafm_core.encoders.protocol import Entry, UnimodalEncoder
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
 from mediafm_core.identity import canonical_json
-from mediafm_core.weights.folders import ModelFolder, check_folder, read_folder
+from mediafm_core.weights.folders import TOKENIZER, ModelFolder, check_folder, read_folder
 
 ENCODERS: Mapping[str, Entry] = MappingProxyType(
     {
@@ -71,7 +71,7 @@ class Joint(NamedTuple):
 
 
 JOINTS: Mapping[str, Joint] = MappingProxyType(
-    {qwen_omni.NAME: Joint(qwen_omni.specs, qwen_omni.QwenOmni, (qwen_omni.TOKENIZER,))}
+    {qwen_omni.NAME: Joint(qwen_omni.specs, qwen_omni.QwenOmni, (TOKENIZER,))}
 )
 """Those that perceive several modalities in one pass; their weights are a folder that a home declares."""
 

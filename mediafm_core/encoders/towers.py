@@ -1,41 +1,53 @@
 """Networks of transformers, read from a folder that was checked: every weight in its place, or an error."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
+from mediafm_core.catalogue.suite import Instrument
 from mediafm_core.errors import WeightsError
-from mediafm_core.weights.folders import ModelFolder
+from mediafm_core.weights.folders import ModelFolder, check_folder
 
 PRECISION = "float32"
 
 
-def read_tower(network: Any, folder: ModelFolder, config: Any) -> Any:
+def instrument_of(folder: ModelFolder, name: str, choices: Mapping[str, Any]) -> Instrument:
+    """The record of a network in a folder: its architecture, files and precision, and the choices of its encoder."""
+    settings = {"architecture": folder.model_type, "files": dict(folder.files), "precision": PRECISION, **choices}
+    return Instrument(name=name, weights_sha256=folder.sha256, settings=settings)
+
+
+def another_model(folder: ModelFolder, found: str, *, expected: str, next_step: str) -> WeightsError:
+    """What to raise where a folder holds a model that an encoder cannot be made of."""
+    return WeightsError(f"model folder {str(folder.path)!r}", found=found, expected=expected, next_step=next_step)
+
+
+def read_tower(network: Any, folder: ModelFolder, config: Any, instrument: Instrument, *, part: str = "") -> Any:
     """A network in evaluation mode, in float32 on the CPU, with all of its weights from the folder.
+
+    It is given the tensors of the files that were hashed. It looks for none itself: which files it would take hangs on
+    what else lies in the folder, and on names in its configuration.
 
     Args:
         network: a class of transformers.
-        folder: the model, whose hash was checked.
+        folder: the model.
         config: the network's configuration.
+        instrument: the record that the folder is to be of.
+        part: what the names of its tensors begin with in a checkpoint of several networks; the others' are not read.
 
     Raises:
-        WeightsError: the folder lacks a weight of the network, or has it in another shape; transformers would go on
-            with random numbers in its place.
+        WeightsError: the folder holds another model than the record's; or it lacks a weight of the network, or has it
+            in another shape: transformers would go on with random numbers in its place.
     """
     import torch
 
+    check_folder(folder, instrument.weights_sha256, instrument.name)
     with _quiet():
         try:
             tower, told = network.from_pretrained(
-                folder.path,
-                config=config,
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                dtype=torch.float32,
-                output_loading_info=True,
+                None, config=config, state_dict=folder.state(part), dtype=torch.float32, output_loading_info=True
             )
         except RuntimeError as wrong:
             raise _unfit(folder, network, "weights of other shapes") from wrong
@@ -57,18 +69,6 @@ def computing(n_threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def tensor_shape(folder: ModelFolder, name: str) -> tuple[int, ...] | None:
-    """The shape of one of the folder's tensors, from the files' headers; None where there is none of that name."""
-    from safetensors import safe_open
-
-    for file in folder.files:
-        if file.path.endswith(".safetensors"):
-            with safe_open(folder.path / file.path, framework="np") as tensors:
-                if name in tensors.keys():  # noqa: SIM118  (it is no mapping)
-                    return tuple(tensors.get_slice(name).get_shape())
-    return None
 
 
 def told_source(folder: ModelFolder) -> dict[str, str]:
@@ -93,9 +93,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _unfit(folder: ModelFolder, network: Any, found: str) -> WeightsError:
-    return WeightsError(
-        f"model folder {str(folder.path)!r}",
-        found=found,
+    return another_model(
+        folder,
+        found,
         expected=f"every weight of {network.__name__}",
         next_step="The folder holds another model than its config.json says, or a part of it: save it again, whole.",
     )

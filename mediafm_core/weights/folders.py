@@ -6,22 +6,29 @@ weights as a pickle alone, is refused.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mediafm_core.errors import WeightsError
 from mediafm_core.identity import canonical_json
 from mediafm_core.weights.installed import found_sha256
 from mediafm_core.weights.manifest import PinnedFile
+from mediafm_core.weights.shards import placed, read_part, shape_of
+
+if TYPE_CHECKING:
+    import torch
 
 CONFIG = "config.json"
 PREPROCESSING = "preprocessor_config.json"
+TOKENIZER = "tokenizer.json"
 WEIGHTS = "model.safetensors"
 SOURCE = "source.json"
 """Written beside fetched files: where they come from. It is told, and is no part of what the model is."""
 
-_INDEX = f"{WEIGHTS}.index.json"
+INDEX = f"{WEIGHTS}.index.json"
+"""Says which file holds which tensor, where there are several."""
 
 
 class ModelFolder(NamedTuple):
@@ -34,6 +41,8 @@ class ModelFolder(NamedTuple):
     preprocessing: Mapping[str, Any]
     source: Mapping[str, str]
     """Repository, revision and licence, as far as known."""
+    tensors: Mapping[str, str]
+    """The file of each tensor."""
 
     @property
     def sha256(self) -> str:
@@ -45,6 +54,14 @@ class ModelFolder(NamedTuple):
         """The architecture, as transformers names it."""
         return str(self.config.get("model_type", "unknown"))
 
+    def state(self, part: str = "") -> "dict[str, torch.Tensor]":
+        """The tensors whose names begin with `part` and a dot, without these; or all. Only `files` are read."""
+        return read_part(self.path, self.tensors, part)
+
+    def shape(self, tensor: str) -> tuple[int, ...] | None:
+        """A tensor's shape; None where there is none of that name."""
+        return shape_of(self.path, self.tensors, tensor)
+
 
 def read_folder(path: Path, stamps: Path, also: tuple[str, ...] = ()) -> ModelFolder:
     """Look at a folder, and hash each file that will be read.
@@ -55,17 +72,19 @@ def read_folder(path: Path, stamps: Path, also: tuple[str, ...] = ()) -> ModelFo
         also: names of further files that will be read, such as a tokenizer's.
 
     Raises:
-        WeightsError: it is no folder of a model, lacks safetensors, or brings code.
+        WeightsError: it is no folder of a model, lacks safetensors, or brings code; or a tensor is missing or double.
     """
     config = _json(path / CONFIG)
     if "auto_map" in config:
         raise _refused(path, "a model that brings code of its own", "an architecture of transformers")
-    names = sorted([CONFIG, PREPROCESSING, *also, *_weight_files(path)])
+    index = _index(path)
+    shards = sorted(set(index.values())) if index else [WEIGHTS]
+    names: list[str] = sorted([CONFIG, PREPROCESSING, *also, *shards, *([INDEX] if index else [])])
     if absent := [name for name in also if not (path / name).is_file()]:
         raise _refused(path, f"no {absent[0]}", f"{', '.join(also)} beside the weights")
     files = tuple(PinnedFile(name, found_sha256(path / name, stamps)) for name in names)
     source = _json(path / SOURCE) if (path / SOURCE).is_file() else {}
-    return ModelFolder(path, files, config, _json(path / PREPROCESSING), source)
+    return ModelFolder(path, files, config, _json(path / PREPROCESSING), source, placed(path, shards, index))
 
 
 def check_folder(folder: ModelFolder, sha256: str, name: str) -> None:
@@ -83,30 +102,40 @@ def check_folder(folder: ModelFolder, sha256: str, name: str) -> None:
         )
 
 
-def _weight_files(path: Path) -> list[str]:
-    if (path / _INDEX).is_file():
-        shards = {str(name) for name in _json(path / _INDEX).get("weight_map", {}).values()}
-        return [_INDEX, *(name for name in sorted(shards) if _is_plain(path, name))]
+def _index(path: Path) -> dict[str, str] | None:
+    """The file of each tensor, where the weights lie in several; None where they lie in one."""
+    if not (path / INDEX).is_file():
+        if (path / WEIGHTS).is_file():
+            return None
+        held = "weights as a pickle alone" if any(path.glob("*.bin")) else f"no {WEIGHTS}"
+        raise _refused(path, held, f"{WEIGHTS}, or shards with {INDEX}")
     if (path / WEIGHTS).is_file():
-        return [WEIGHTS]
-    held = "weights as a pickle alone" if any(path.glob("*.bin")) else f"no {WEIGHTS}"
-    raise _refused(path, held, f"{WEIGHTS}, or shards with {_INDEX}")
-
-
-def _is_plain(path: Path, name: str) -> bool:
-    if Path(name).name != name or not name.endswith(".safetensors") or not (path / name).is_file():
-        raise _refused(path, f"an index that names {name!r}", "shards beside it, as safetensors")
-    return True
+        raise _refused(path, f"{WEIGHTS} and {INDEX}", "one of them: they may be different weights")
+    index = {str(tensor): str(name) for tensor, name in _json(path / INDEX).get("weight_map", {}).items()}
+    if not index:
+        raise _refused(path, f"{INDEX} without a weight_map", "the file of each tensor")
+    for name in sorted(set(index.values())):
+        if Path(name).name != name or not name.endswith(".safetensors") or not (path / name).is_file():
+            raise _refused(path, f"an index that names {name!r}", "shards beside it, as safetensors")
+    return index
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, ValueError) as wrong:
         raise _refused(path.parent, f"{path.name} that cannot be read ({wrong})", "a JSON object") from wrong
     if not isinstance(record, dict):
         raise _refused(path.parent, f"{path.name} that is no object", "a JSON object")
     return record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object none of whose names stands twice; JSON's reader would keep the last."""
+    names = Counter(name for name, _ in pairs)
+    if double := [name for name, n in names.items() if n > 1]:
+        raise ValueError(f"{double[0]!r} stands in it twice")
+    return dict(pairs)
 
 
 def _refused(path: Path, found: str, expected: str) -> WeightsError:

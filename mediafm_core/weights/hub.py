@@ -16,12 +16,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from mediafm_core.errors import WeightsError
-from mediafm_core.weights.folders import CONFIG, PREPROCESSING, SOURCE, WEIGHTS
+from mediafm_core.weights.folders import CONFIG, INDEX, PREPROCESSING, SOURCE, TOKENIZER, WEIGHTS
 from mediafm_core.weights.installed import found_sha256
 from mediafm_core.weights.manifest import PinnedFile
 
 _PICKLE = "pytorch_model.bin"
-_UNPINNED = (CONFIG, PREPROCESSING, "*.safetensors", f"{WEIGHTS}.index.json")
+_UNPINNED = (CONFIG, PREPROCESSING, TOKENIZER, "*.safetensors", INDEX)
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
 

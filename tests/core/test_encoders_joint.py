@@ -1,5 +1,6 @@
 """A joint encoder reads a shot in one pass and gives a block for each modality; suites of three are what they were."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -108,6 +109,39 @@ def test_shots_do_not_know_of_one_another_and_what_is_read_knows_of_what_is_seen
     alone = blocks(encoder.specs, encoder.encode_shots([JointShot(stills=seen)]))
     np.testing.assert_allclose(found[Modality.VIDEO][0], alone[Modality.VIDEO][0], atol=1e-5)  # what comes first
     assert encoder.specs[Modality.VIDEO].instrument.settings["stills_per_shot"] == STILLS_PER_SHOT
+
+
+def test_the_thinker_of_a_whole_model_is_the_one_that_was_saved_alone(tmp_path: Path) -> None:
+    """As published: thinker, talker and voice in several files, of which the first part alone is read."""
+    from safetensors.torch import save_file
+    from transformers import Qwen2_5OmniThinkerConfig
+
+    whole = read_folder(model_folders.omni_whole(tmp_path / "whole"), tmp_path, ("tokenizer.json",))
+    assert len(set(whole.tensors.values())) > 2
+    assert {name.partition(".")[0] for name in whole.tensors} == {"thinker", "talker", "token2wav"}
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("preprocessor_config.json", "tokenizer.json"):
+        (alone / name).write_bytes((whole.path / name).read_bytes())
+    Qwen2_5OmniThinkerConfig(**whole.config["thinker_config"]).save_pretrained(alone)
+    save_file(whole.state("thinker"), alone / "model.safetensors", {"format": "pt"})
+    shots = [JointShot(*(sample_shots(modality)[0] for modality in Modality))]
+    of_alone = QwenOmni(read_folder(alone, tmp_path, ("tokenizer.json",))).encode_shots(shots)
+    np.testing.assert_array_equal(QwenOmni(whole).encode_shots(shots), of_alone)
+
+
+def test_a_whole_model_without_a_weight_of_its_thinker_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder = model_folders.omni_whole(tmp_path / "whole")
+    index = json.loads((folder / "model.safetensors.index.json").read_text())
+    file = folder / index["weight_map"].pop("thinker.model.norm.weight")
+    save_file({k: v for k, v in load_file(file).items() if k != "thinker.model.norm.weight"}, file, {"format": "pt"})
+    with pytest.raises(WeightsError, match=r"no tensor 'thinker\.model\.norm\.weight'"):
+        read_folder(folder, tmp_path)
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(WeightsError, match=r"1 weights missing.*norm\.weight"):
+        QwenOmni(read_folder(folder, tmp_path, ("tokenizer.json",)))
 
 
 def test_a_folder_without_its_tokenizer_or_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:

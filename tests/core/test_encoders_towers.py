@@ -108,6 +108,29 @@ def test_a_folder_whose_weights_changed_is_refused_before_it_is_loaded(folders: 
         ClipVision(spec, changed)
 
 
+@pytest.mark.parametrize("name", ["clip", "siglip", "wav2vec2"])
+def test_a_tower_in_several_files_is_the_same_network_under_another_identity(
+    folders: Path, tmp_path: Path, name: str
+) -> None:
+    made, shots = (hearing, [sound(0.8, 9)]) if name == "wav2vec2" else (seeing, STILLS[:1])
+    whole, parts = made(folders / name), made(model_folders.in_shards(folders / name, tmp_path / name))
+    np.testing.assert_array_equal(parts.encode(shots), whole.encode(shots))
+    assert parts.spec.instrument.weights_sha256 != whole.spec.instrument.weights_sha256
+
+
+def test_no_file_is_loaded_that_is_not_part_of_the_identity(folders: Path, tmp_path: Path) -> None:
+    """Files whose mere presence, or a name in the configuration, would make transformers take them."""
+    path = model_folders.clip(tmp_path / "clip")
+    config = json.loads((path / "config.json").read_text())
+    config["vision_config"]["transformers_weights"] = "others.safetensors"
+    (path / "config.json").write_text(json.dumps(config))
+    state = load_file(path / "model.safetensors")
+    save_file({key: -value for key, value in state.items()}, path / "others.safetensors", {"format": "pt"})
+    others = {**json.loads((path / "preprocessor_config.json").read_text()), "image_mean": [0.0] * 3}
+    (path / "processor_config.json").write_text(json.dumps({"image_processor": others}))
+    np.testing.assert_array_equal(seeing(path).encode(STILLS[:1]), seeing(folders / "clip").encode(STILLS[:1]))
+
+
 def test_a_model_that_lacks_a_weight_is_refused_instead_of_filled_with_random_numbers(tmp_path: Path) -> None:
     path = model_folders.clip(tmp_path / "clip")
     state = load_file(path / "model.safetensors")

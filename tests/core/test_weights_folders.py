@@ -5,6 +5,7 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,7 +46,8 @@ def test_the_identity_of_a_folder_is_what_is_read_of_it_and_not_where_it_lies(mo
 def test_every_file_that_is_read_is_part_of_the_identity(model: Path, tmp_path: Path, name: str) -> None:
     before = read_folder(model, tmp_path / "stamps")
     data = (model / name).read_bytes()
-    (model / name).write_bytes(data.replace(b'"clip"', b'"clap"') if name == "config.json" else data + b" ")
+    others = {"config.json": data.replace(b"clip", b"clap"), "preprocessor_config.json": b"{ }"}
+    (model / name).write_bytes(others.get(name, data[:-1] + bytes([data[-1] ^ 1])))
     changed = read_folder(model, tmp_path / "stamps")
     assert changed.sha256 != before.sha256
     with pytest.raises(WeightsError, match=before.sha256):
@@ -58,19 +60,79 @@ def test_a_file_is_hashed_once_while_it_stays(model: Path, tmp_path: Path, monke
     assert read_folder(model, tmp_path / "stamps") == before
 
 
-def test_shards_are_read_by_their_index(model: Path, tmp_path: Path) -> None:
-    (model / "model.safetensors").rename(model / "model-00001-of-00001.safetensors")
-    index = {"weight_map": {"layer.weight": "model-00001-of-00001.safetensors"}}
-    (model / "model.safetensors.index.json").write_text(json.dumps(index))
-    names = [file.path for file in read_folder(model, tmp_path / "stamps").files]
-    assert names[1:3] == ["model-00001-of-00001.safetensors", "model.safetensors.index.json"]
+# Several files
+
+PARTS = {
+    "one.safetensors": {"a.weight": torch.zeros(2), "a.bias": torch.ones(3)},
+    "two.safetensors": {"b.weight": STATE["layer.weight"]},
+}
+
+
+def in_parts(model: Path, parts: dict[str, dict[str, torch.Tensor]] = PARTS, weight_map: Any = None) -> Path:
+    """Lay a model's weights into files with an index, which says what is in them unless it is given."""
+    (model / "model.safetensors").unlink()
+    for name, state in parts.items():
+        save_file(state, model / name)
+    said = weight_map or {tensor: name for name, state in parts.items() for tensor in state}
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": said}))
+    return model
+
+
+def test_shards_are_read_by_their_index_and_all_of_them_are_part_of_the_identity(model: Path, tmp_path: Path) -> None:
+    before = read_folder(in_parts(model), tmp_path / "stamps")
+    names = ["config.json", "model.safetensors.index.json", "one.safetensors", "preprocessor_config.json"]
+    assert [file.path for file in before.files] == [*names, "two.safetensors"]
+    assert {name: before.shape(name) for name in before.state()} == {
+        "a.weight": (2,),
+        "a.bias": (3,),
+        "b.weight": (2, 3),
+    }
+    assert before.shape("c") is None
+    save_file({"b.weight": torch.zeros(2, 3)}, model / "two.safetensors")
+    assert read_folder(model, tmp_path / "stamps").sha256 != before.sha256
+
+
+def test_of_a_part_of_a_model_nothing_else_is_read(model: Path, tmp_path: Path) -> None:
+    folder = read_folder(in_parts(model), tmp_path / "stamps")
+    (model / "one.safetensors").unlink()
+    ((name, tensor),) = folder.state("b").items()
+    assert (name, tensor.tolist()) == ("weight", STATE["layer.weight"].tolist())
 
 
 @pytest.mark.parametrize("shard", ["../secret.safetensors", "gone.safetensors", "weights.bin"])
 def test_an_index_names_safetensors_beside_it_and_nothing_else(model: Path, tmp_path: Path, shard: str) -> None:
     (tmp_path / "secret.safetensors").write_bytes(b"")
-    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"layer.weight": shard}}))
     with pytest.raises(WeightsError, match="an index that names"):
+        read_folder(in_parts(model, weight_map={"layer.weight": shard}), tmp_path / "stamps")
+
+
+def test_a_tensor_that_the_index_names_and_its_file_lacks_is_an_error(model: Path, tmp_path: Path) -> None:
+    in_parts(model, weight_map={"a.weight": "one.safetensors", "b.weight": "one.safetensors"})
+    with pytest.raises(WeightsError, match=r"no tensor 'b\.weight' in one\.safetensors"):
+        read_folder(model, tmp_path / "stamps")
+
+
+def test_a_tensor_in_two_files_or_twice_in_the_index_is_an_error(model: Path, tmp_path: Path) -> None:
+    twice = {**PARTS, "two.safetensors": {"a.bias": torch.ones(3), "b.weight": torch.ones(1)}}
+    with pytest.raises(WeightsError, match=r"'a\.bias' in one\.safetensors and in two"):
+        read_folder(in_parts(model, twice), tmp_path / "stamps")
+    (model / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"a": "one.safetensors", "a": "two.safetensors"}}'
+    )
+    with pytest.raises(WeightsError, match="'a' stands in it twice"):
+        read_folder(model, tmp_path / "stamps")
+
+
+def test_one_file_beside_shards_is_an_error_for_they_may_differ(model: Path, tmp_path: Path) -> None:
+    save_file(STATE, in_parts(model) / "model.safetensors")
+    with pytest.raises(WeightsError, match="one of them"):
+        read_folder(model, tmp_path / "stamps")
+
+
+def test_a_file_that_was_copied_in_part_is_an_error(model: Path, tmp_path: Path) -> None:
+    data = (in_parts(model) / "two.safetensors").read_bytes()
+    (model / "two.safetensors").write_bytes(data[:-1])
+    with pytest.raises(WeightsError, match=r"two\.safetensors that cannot be read"):
         read_folder(model, tmp_path / "stamps")
 
 
