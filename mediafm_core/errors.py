@@ -12,7 +12,7 @@
     |-- WeightsError            a pretrained file is missing or is not the pinned one
     |-- DimensionError          an array has not the shape that was declared
     |-- EncoderMismatchError    vectors of one encoder or suite used as another's
-    |-- ConformanceError        a unimodal encoder breaks a law of the protocol
+    |-- ConformanceError        an encoder breaks a law of the protocol
     |-- RemoteError             a model behind an API cannot be used, or answered wrongly
     |   `-- BudgetError             ... or its next request could cost more than the run may spend
     |-- TrainingError           pre-training cannot start, or cannot go on
@@ -101,7 +101,7 @@ class EncoderMismatchError(MediaFMError):
 
 
 class ConformanceError(MediaFMError):
-    """A unimodal encoder breaks a law that every encoder keeps."""
+    """An encoder breaks a law that every encoder keeps."""
 
 
 class RemoteError(MediaFMError):

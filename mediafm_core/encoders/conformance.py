@@ -123,7 +123,7 @@ def _encode(encoder: UnimodalEncoder[Any], shots: Sequence[Any], spec: UnimodalS
 
 def _broken(spec: UnimodalSpec, law: str) -> ConformanceError:
     return ConformanceError(
-        f"unimodal encoder {spec.instrument.name!r}",
+        f"encoder {spec.instrument.name!r}",
         found="a law that it breaks",
         expected=law,
         next_step="See `UnimodalEncoder` in mediafm_core/encoders/protocol.py.",

@@ -10,7 +10,7 @@ from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.encoders import clip_vision, openai_text, qwen_omni, speech_tower
 from mediafm_core.encoders.openai_answers import OPENAI
 from mediafm_core.encoders.pacing import Limits
-from mediafm_core.encoders.suites import entry_of
+from mediafm_core.encoders.suites import specs_of
 from mediafm_core.encoders.towers import told_source
 from mediafm_core.errors import EncoderMismatchError, RemoteError
 from mediafm_core.store.home import Home
@@ -44,15 +44,15 @@ def choose(modality: Modality, choice: str, *, stills_per_shot: int = clip_visio
             return Chosen(clip_vision.spec(folder, stills_per_shot=stills_per_shot), told_source(folder))
         if modality is Modality.AUDIO:
             return Chosen(speech_tower.spec(folder), told_source(folder))
-    spec = entry_of(choice).spec()
-    if spec.modality is not modality:
+    specs = specs_of(choice)
+    if modality not in specs:
         raise EncoderMismatchError(
-            f"unimodal encoder {choice!r}",
-            found=f"an encoder of {spec.modality}",
+            f"encoder {choice!r}",
+            found=f"an encoder of {' and '.join(specs)}",
             expected=f"one of {modality}",
             next_step="Name it for the modality that it perceives.",
         )
-    return Chosen(spec, {})
+    return Chosen(specs[modality], {})
 
 
 def choose_api(

@@ -4,13 +4,14 @@ It stands in a suite once for each modality that it perceives, by the same instr
 It gives each of them a block of its own, so whatever reads embeddings by modality reads these as any others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from mediafm_core.catalogue.suite import Modality, UnimodalSpec
+from mediafm_core.catalogue.suite import JOINT, Modality, UnimodalSpec
 from mediafm_core.encoders.protocol import Samples, Stills
 
 Vectors = npt.NDArray[np.float32]
@@ -24,6 +25,12 @@ class JointShot(NamedTuple):
     stills: Stills = NO_STILLS
     sound: Samples = NO_SOUND
     text: str = ""
+
+
+FIELDS: Mapping[Modality, str] = MappingProxyType(
+    {Modality.VIDEO: "stills", Modality.AUDIO: "sound", Modality.TEXT: "text"}
+)
+"""Of a `JointShot`, by what is perceived of it."""
 
 
 class JointEncoder(Protocol):
@@ -47,6 +54,31 @@ class JointEncoder(Protocol):
         ...
 
 
+class JointEntry(NamedTuple):
+    """A joint encoder that can be loaded by its name: what an entry point of `mediafm.encoders` gives, too."""
+
+    specs: Callable[[], Mapping[Modality, UnimodalSpec]]
+    """Its records, as `JointEncoder.specs`; the instrument bears the entry point's name."""
+    load: Callable[..., JointEncoder]
+    """Called with `n_threads`."""
+
+
+def fault_of(specs: Mapping[Modality, UnimodalSpec]) -> str | None:
+    """The rule that the records of a joint encoder break, in words; None where they keep all."""
+    named = [list(spec.instrument.settings.get(JOINT, ())) for spec in specs.values()]
+    rules = {
+        "it perceives at least two modalities": len(specs) > 1,
+        "its records stand in the order of `Modality`, each under its own": [s.modality for s in specs.values()]
+        == [m for m in Modality if m in specs],
+        "its records are of one instrument": all(
+            s.instrument == t.instrument for s in specs.values() for t in specs.values()
+        ),
+        f"the setting {JOINT!r} names its modalities": all(names == list(specs) for names in named),
+        "each of its widths is above 0": all(spec.dims > 0 for spec in specs.values()),
+    }
+    return next((rule for rule, holds in rules.items() if not holds), None)
+
+
 class OneModality:
     """A joint encoder that is offered one modality alone: a unimodal encoder as any other.
 
@@ -59,11 +91,10 @@ class OneModality:
 
     def __init__(self, encoder: JointEncoder, modality: Modality) -> None:
         self.spec, self.encoder = encoder.specs[modality], encoder
-        self._field = {Modality.VIDEO: "stills", Modality.AUDIO: "sound", Modality.TEXT: "text"}[modality]
 
     def encode(self, shots: Sequence[Any]) -> Vectors:
         """See `UnimodalEncoder`."""
-        offered = [JointShot(**{self._field: shot}) for shot in shots]
+        offered = [JointShot(**{FIELDS[self.spec.modality]: shot}) for shot in shots]
         return blocks(self.encoder.specs, self.encoder.encode_shots(offered))[self.spec.modality]
 
 

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mediafm_core import weights
-from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
+from mediafm_core.catalogue.suite import JOINT, Modality, Suite, UnimodalSpec
 from mediafm_core.encoders import (
     clip_vision,
     efficientnet_lite0,
@@ -19,7 +19,7 @@ from mediafm_core.encoders import (
     speech_tower,
     whisper_tiny_en,
 )
-from mediafm_core.encoders.joint import JointEncoder, OneModality
+from mediafm_core.encoders.joint import JointEncoder, JointEntry, OneModality
 from mediafm_core.encoders.pacing import Limits, pace_of
 from mediafm_core.encoders.paying import Payer, Purse
 from mediafm_core.encoders.plugins import plugin
@@ -75,6 +75,8 @@ JOINTS: Mapping[str, Joint] = MappingProxyType(
 )
 """Those that perceive several modalities in one pass; their weights are a folder that a home declares."""
 
+_Kind = TypeVar("_Kind", Entry, JointEntry)
+
 NOWHERE: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -106,7 +108,7 @@ def load(
         RemoteError: a model behind an API, and no purse or key.
     """
     name = spec.instrument.name
-    if name in JOINTS:
+    if spec.instrument.settings.get(JOINT):
         return OneModality(load_joint(spec, n_threads=n_threads, place=place), spec.modality)
     if name in TOWERS:
         return _tower(canonical_json(asdict(spec)), str(place.get("folder", "")), n_threads)
@@ -121,27 +123,53 @@ def load_joint(spec: UnimodalSpec, *, n_threads: int = 1, place: Mapping[str, An
 
     Raises:
         WeightsError: the record names other weights than those at hand, or these are missing or damaged.
-        EncoderMismatchError: it works with other settings than the record's.
+        EncoderMismatchError: no such encoder, or it works with other settings than the record's.
     """
     name, folder = spec.instrument.name, str(place.get("folder", ""))
     encoder = _joint(name, spec.instrument.weights_sha256, folder, n_threads)
-    _check_installed(spec, encoder.specs[spec.modality])
+    _check_installed(spec, encoder.specs.get(spec.modality) or next(iter(encoder.specs.values())))
     return encoder
 
 
 @cache
 def _joint(name: str, sha256: str, folder: str, n_threads: int) -> JointEncoder:
+    if name not in JOINTS:
+        return _of_kind(JointEntry, plugin(name), name).load(n_threads=n_threads)
     found = _declared_folder(name, sha256, folder, JOINTS[name].also)
     return JOINTS[name].load(found, n_threads=n_threads)
 
 
 def entry_of(name: str) -> Entry:
-    """An encoder whose weights come with a package, built in or plugged in.
+    """A unimodal encoder whose weights come with a package, built in or plugged in.
+
+    Raises:
+        EncoderMismatchError: there is none of that name, or it is a joint one.
+    """
+    return ENCODERS[name] if name in ENCODERS else _of_kind(Entry, plugin(name), name)
+
+
+def specs_of(name: str) -> Mapping[Modality, UnimodalSpec]:
+    """The records of an encoder whose weights come with a package, by what it perceives.
 
     Raises:
         EncoderMismatchError: there is none of that name.
     """
-    return ENCODERS[name] if name in ENCODERS else plugin(name)
+    entry = ENCODERS[name] if name in ENCODERS else plugin(name)
+    if isinstance(entry, JointEntry):
+        return entry.specs()
+    spec = entry.spec()
+    return {spec.modality: spec}
+
+
+def _of_kind(kind: type[_Kind], entry: Any, name: str) -> _Kind:
+    if not isinstance(entry, kind):
+        raise EncoderMismatchError(
+            f"encoder {name!r}",
+            found=f"a {type(entry).__name__}",
+            expected=f"a {kind.__name__}, as the suite was made with",
+            next_step="Use the version of its package that the suite was made with, or move to a new suite.",
+        )
+    return entry
 
 
 @cache
