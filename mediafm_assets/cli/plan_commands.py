@@ -1,5 +1,6 @@
 """What is missing, why, and what it will cost; and making it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,8 +13,9 @@ from mediafm_core.errors import DeliveryError
 from mediafm_core.execution import Status
 from mediafm_core.ingest.taking import arrivals, take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
-from mediafm_core.planning.cost import Cost
+from mediafm_core.planning.cost import Cost, Price
 from mediafm_core.planning.plan import Plan
+from mediafm_core.planning.state import Step
 from mediafm_core.planning.why import Standing, shortened
 from mediafm_core.stock import Told, cost_of, explain_step, explained_plan, read_state, title_plan
 from mediafm_core.store.home import Home
@@ -69,7 +71,37 @@ def _plan_json(home: Home, found: Plan) -> dict[str, Any]:
                 {"asset": k.kind, "steps": k.n_steps, "seconds": k.seconds, "past_runs": k.n_runs} for k in cost.kinds
             ],
         },
+        "price": [_price_json(each) for each in _prices(home, found.steps)],
     }
+
+
+def _price_json(price: Price) -> dict[str, Any]:
+    said = {"asset": price.kind, "suite": price.suite, "steps": price.n_steps, "known": price.n_known}
+    counts = {"estimated": price.n_estimated, "unknown": price.n_unknown, "counted": price.counted}
+    return {**said, **counts, "tokens": round(price.n_tokens), "usd": price.usd}
+
+
+def _prices(home: Home, steps: Sequence[Step]) -> list[Price]:
+    """What steps will cost in money; nothing where none is asked for it."""
+    from mediafm_core.drift.asking import canary_prices
+    from mediafm_core.encoders.pricing import prices
+
+    return [*prices(home, steps), *canary_prices(home, steps)]
+
+
+def _show_prices(found: Sequence[Price]) -> None:
+    """Print what a plan will cost in money, beside what a run may spend."""
+    from mediafm_assets.resources import BUDGET_VARIABLE, payer_from_environment
+
+    if not found:
+        return
+    rows = [(each.kind, each.suite, each.n_steps, _dollars(each), each.basis) for each in found]
+    print_table("to pay", ("asset", "suite", "steps", "US dollars", "from"), rows)
+    if any(each.counted == "bytes" for each in found):
+        console.print("A byte is taken to be a token; English has about four bytes for each.")
+    total, budget = sum(each.usd for each in found), payer_from_environment().budget_usd
+    if budget is not None and total > budget:
+        console.print(f"A run may spend ${budget:.4f} ({BUDGET_VARIABLE}): what exceeds it waits for the next run.")
 
 
 def show_plan(home: Home, found: Plan) -> None:
@@ -82,8 +114,13 @@ def show_plan(home: Home, found: Plan) -> None:
     cost = cost_of(home, found.steps)
     rows = [(kind.kind, kind.n_steps, kind.seconds, kind.basis) for kind in cost.kinds]
     print_table(f"{len(found.steps)} steps", ("asset", "steps", "seconds", "from"), [*rows, _sum_of(cost)])
+    _show_prices(_prices(home, found.steps))
     if found.blocked:
         console.print(_blocked_said(found).strip())
+
+
+def _dollars(price: Price) -> str | None:
+    return f"{price.usd:.4f}" if price.n_unknown < price.n_steps else None
 
 
 def _sum_of(cost: Cost) -> tuple[object, ...]:
@@ -174,6 +211,7 @@ def apply_all(home: Home) -> bool:
     for error in refused:
         typer.echo(f"refused  {type(error).__name__}: {error}", err=True)
     found = explained_plan(home, read_state(home))
+    _show_prices(_prices(home, found.steps))
     return _carry_out(home, [step.key[:2] for step in found.steps]) and not refused
 
 
@@ -183,8 +221,10 @@ def apply_title(home: Home, title: str) -> bool:
     Raises:
         PlanError: there is no such title.
     """
-    steps = [step.key[:2] for step in title_plan(home, title).steps]
-    return _carry_out(home, [*steps, ("snapshot", UNPARTITIONED)] if steps else [])
+    steps = title_plan(home, title).steps
+    _show_prices(_prices(home, steps))
+    wanted = [step.key[:2] for step in steps]
+    return _carry_out(home, [*wanted, ("snapshot", UNPARTITIONED)] if wanted else [])
 
 
 def _carry_out(home: Home, wanted: list[tuple[str, str]]) -> bool:

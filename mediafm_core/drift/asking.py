@@ -1,16 +1,20 @@
 """The encoders that canaries are embedded by: those of the suite, and a model behind an API is asked anew each time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from mediafm_core.catalogue.suite import UnimodalSpec
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
+from mediafm_core.drift.canaries import from_bytes, of_modality
 from mediafm_core.drift.reference import EncoderOf, Vectors
 from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.offered import n_threads
 from mediafm_core.encoders.paying import Payer
+from mediafm_core.encoders.pricing import Bill, paid_suites
 from mediafm_core.encoders.protocol import UnimodalEncoder
 from mediafm_core.encoders.suites import load
+from mediafm_core.planning.cost import Price
+from mediafm_core.planning.state import Step
 from mediafm_core.store.home import Home
 from mediafm_core.store.paid import FILE, Purse
 
@@ -36,6 +40,24 @@ def encoders_of(home: Home, payer: PayerOf = nobody) -> EncoderOf:
         return _AskedAnew(home, spec, who)
 
     return encoder_of
+
+
+def canary_prices(home: Home, steps: Iterable[Step]) -> list[Price]:
+    """What the planned references of suites will cost whose texts a model behind an API reads.
+
+    Each is embedded twice, once for the reference and once as its first measurement; no earlier answer counts.
+    """
+    paid = paid_suites(home)
+    planned = [step for step in steps if step.key.kind == "canaries"] if paid else []
+    return [_canary_price(home, paid[step.axes["suite"]], step) for step in planned if step.axes["suite"] in paid]
+
+
+def _canary_price(home: Home, suite: Suite, step: Step) -> Price:
+    tables: Any = step.ingredients["inputs"]
+    inputs = [canary for table in tables for canary in from_bytes(home.blobs.path(table).read_bytes())]
+    texts = [str(canary.value) for canary in of_modality(inputs, Modality.TEXT)]
+    bill = Bill(home, suite)
+    return bill.price("canaries", 1, [2 * bill.all_of(texts)])
 
 
 class _AskedAnew(NamedTuple):

@@ -8,7 +8,7 @@ request, and from then on it is the same in every title.
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -64,6 +64,21 @@ def count_by_tiktoken(model: str) -> CountTokens:
     return lambda text: len(encoding.encode_ordinary(text))
 
 
+def asked(spec: UnimodalSpec, texts: Iterable[str]) -> dict[str, str]:
+    """What is asked for these texts: each different one as it goes out, and the key that its vector is kept under.
+
+    What is empty or only white space is never asked for.
+    """
+    endpoint = endpoint_of(spec)
+    return {text: _key_of(endpoint, text) for text in map(_sent, texts) if text.strip()}
+
+
+def endpoint_of(spec: UnimodalSpec) -> Endpoint:
+    """The model that a record is about."""
+    settings = spec.instrument.settings
+    return Endpoint(settings["server"], settings["model"], spec.dims)
+
+
 class OpenAIText:
     """Text to the model's embedding, each different text paid for once.
 
@@ -89,8 +104,7 @@ class OpenAIText:
     ) -> None:
         self.spec, self._purse, self._key = spec, purse, key
         self._pace, self._count = pace or Pace(Limits()), count
-        settings = spec.instrument.settings
-        self._endpoint = Endpoint(settings["server"], settings["model"], spec.dims)
+        self._endpoint = endpoint_of(spec)
         if key is None and self._endpoint.base_url == OPENAI:
             raise RemoteError(
                 f"model {self._endpoint.model!r}",
@@ -113,7 +127,7 @@ class OpenAIText:
             BudgetError: the next request could cost more than the run may spend; it was not sent.
         """
         texts = [_sent(shot) for shot in shots]
-        keys = {text: self._key_of(text) for text in texts if text.strip()}
+        keys = asked(self.spec, texts)
         known = dict(self._purse.known(list(keys.values())))
         lacking = [text for text, key in keys.items() if key not in known]
         for batch in self._asked(list(_batches(lacking, self._pace.limits, self._count)), keys):
@@ -147,9 +161,10 @@ class OpenAIText:
         self._purse.settle(request, n_tokens if answer.n_tokens is None else answer.n_tokens, found)
         return found
 
-    def _key_of(self, text: str) -> str:
-        asked = [*self._endpoint, hashlib.sha256(text.encode()).hexdigest()]
-        return hashlib.sha256(canonical_json(asked).encode()).hexdigest()
+
+def _key_of(endpoint: Endpoint, text: str) -> str:
+    of = [*endpoint, hashlib.sha256(text.encode()).hexdigest()]
+    return hashlib.sha256(canonical_json(of).encode()).hexdigest()
 
 
 def _sent(text: str) -> str:

@@ -1,7 +1,10 @@
-"""What a plan will cost, by what such steps took before. Where a kind was never made nothing is said of it."""
+"""What a plan will cost, in time by what such steps took before, in money by the texts that are to be read.
+
+Where a kind was never made, or no text is known, nothing is said of it.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import median
+from statistics import fmean, median
 from typing import NamedTuple
 
 from mediafm_core.identity import TitleId
@@ -43,6 +46,60 @@ class Cost(NamedTuple):
     def unknown(self) -> tuple[str, ...]:
         """The kinds of which nothing can be said; their steps come on top."""
         return tuple(kind.kind for kind in self.kinds if kind.seconds is None)
+
+
+class Price(NamedTuple):
+    """What the steps of one kind will cost in money: the texts that a model behind an API was not paid for yet."""
+
+    kind: str
+    suite: str
+    n_steps: int
+    n_known: int  # steps whose texts are known
+    n_unknown: int  # steps of whose texts nothing can be said; they come on top
+    n_tokens: float  # that will be charged, at most: those of known texts, and the mean for each other step
+    usd: float
+    counted: str  # `bytes`, each taken to be a token, or `tokens`
+
+    @property
+    def n_estimated(self) -> int:
+        """Steps that cost the mean of what is known."""
+        return self.n_steps - self.n_known - self.n_unknown
+
+    @property
+    def basis(self) -> str:
+        """What it rests on, in words."""
+        said = (
+            (self.n_known, f"by the {self.counted} of their texts"),
+            (self.n_estimated, "by the mean of known titles"),
+        )
+        return ", ".join(f"{n} {how}" for n, how in (*said, (self.n_unknown, "unknown")) if n)
+
+
+def price(
+    kind: str,
+    suite: str,
+    *,
+    n_steps: int,
+    known: Sequence[int],
+    usual: Sequence[int],
+    usd_per_million: float,
+    counted: str,
+) -> Price:
+    """The price of a suite's steps of one kind.
+
+    Args:
+        kind: of the steps.
+        suite: its id.
+        n_steps: how many they are.
+        known: of each step whose texts are known the tokens that are still to be paid for.
+        usual: of titles whose texts are known all their tokens; their mean stands for the steps that are not.
+        usd_per_million: price of a million tokens, in US dollars.
+        counted: how tokens were counted.
+    """
+    n_others = n_steps - len(known)
+    n_tokens = sum(known) + (fmean(usual) * n_others if usual else 0.0)
+    n_unknown = 0 if usual else n_others
+    return Price(kind, suite, n_steps, len(known), n_unknown, n_tokens, n_tokens * usd_per_million / 1e6, counted)
 
 
 def cost(

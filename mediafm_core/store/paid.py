@@ -72,6 +72,21 @@ class Spent(NamedTuple):
     usd: float
 
 
+def answered(file: Path, keys: Sequence[str]) -> set[str]:
+    """Those of the keys that have a vector. No vector is read, and no file is made where nothing was ever paid for."""
+    if not file.exists():
+        return set()
+    engine, found = connect(URL.create("sqlite", database=str(file))), set()
+    try:
+        with engine.connect() as connection:
+            for start in range(0, len(keys), _AT_ONCE):
+                query = select(_vectors.c.key).where(_vectors.c.key.in_(keys[start : start + _AT_ONCE]))
+                found |= set(connection.execute(query).scalars())
+    finally:
+        engine.dispose()
+    return found
+
+
 class Purse:
     """Vectors that are known, and money for those that are not: of one run, for one step.
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from mediafm_assets.cli.running import initialise, run_job
-from mediafm_assets.jobs import refresh, steps_config
+from mediafm_assets.jobs import pairs_config, refresh, steps_config
 from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
 from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
@@ -107,6 +108,35 @@ def test_a_budget_that_is_spent_makes_a_title_wait_and_parks_nothing(
     assert not home.ledger.failures()
     monkeypatch.setenv(BUDGET_VARIABLE, "1")
     assert {o.status for o in apply_suite(home, suite)} == {Status.MADE}
+
+
+def test_a_plan_says_what_texts_will_cost_and_apply_says_it_before_it_begins(
+    home: Home, models: Path, server: EmbeddingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(home, deliver(tmp_path / "in", "alpha", synopsis="A fox.", caption="Hello there."))
+    assert json.loads(told(home, "plan", "--json"))["price"] == []
+    assert "to pay" not in told(home, "plan")
+    suite = add(home, models, server)
+
+    def priced() -> dict[str, dict[str, Any]]:
+        return {row["asset"]: row for row in json.loads(told(home, "plan", "--json"))["price"]}
+
+    described = priced()["metadata_embedding"]
+    assert (described["suite"], described["known"], described["tokens"]) == (suite.id, 1, len("A fox. test"))
+    assert described["usd"] == pytest.approx(len("A fox. test") * 1e-6)
+    assert priced()["text_embeddings"]["unknown"] == 1
+    made = [("shots", "alpha"), ("timed_text", "alpha")]
+    run_job(home, refresh, pairs_config(made), len(made), QUIET)
+    assert priced()["text_embeddings"]["tokens"] == len("Hello there.")
+
+    monkeypatch.setenv(BUDGET_VARIABLE, "0.00001")
+    begun: list[str] = []
+    monkeypatch.setattr("mediafm_assets.cli.plan_commands._carry_out", lambda *_: begun.append("begun") or True)
+    for words in (("plan",), ("plan", "--title", "alpha"), ("apply",), ("apply", "--title", "alpha")):
+        shown = told(home, *words)
+        assert "to pay" in shown, words
+        assert f"A run may spend $0.0000 ({BUDGET_VARIABLE})" in shown
+    assert server.texts == []
 
 
 def test_a_tower_whose_files_changed_makes_no_vectors(home: Home, server: EmbeddingServer, tmp_path: Path) -> None:

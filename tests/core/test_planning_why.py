@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mediafm_core.errors import MediaError, PlanError
-from mediafm_core.planning.cost import Past, cost
+from mediafm_core.planning.cost import Past, cost, price
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import State, Step
@@ -139,6 +139,18 @@ def test_what_was_never_made_has_no_estimate_and_is_named() -> None:
     found = cost([*steps_of("shots"), *steps_of("deliveries")], lambda k: [Past(1.0, None)] if k == "shots" else [])
     assert (found.seconds, found.unknown) == (4.0, ("deliveries",))
     assert [kind.basis for kind in found.kinds] == ["median of 1", "no past run"]
+
+
+def test_texts_that_are_known_cost_their_tokens_and_others_the_mean() -> None:
+    said = {"n_steps": 5, "known": [30, 0], "usual": [10, 30], "usd_per_million": 1000.0, "counted": "bytes"}
+    found = price("text_embeddings", "paper-1", **said)
+    assert (found.n_tokens, found.usd) == (90.0, pytest.approx(0.09))
+    assert found.basis == "2 by the bytes of their texts, 3 by the mean of known titles"
+
+
+def test_where_no_text_is_known_nothing_is_said_of_the_price() -> None:
+    found = price("text_embeddings", "s", n_steps=3, known=[], usual=[], usd_per_million=1.0, counted="tokens")
+    assert (found.usd, found.n_unknown, found.n_estimated, found.basis) == (0.0, 3, 0, "3 unknown")
 
 
 def test_nothing_costs_nothing() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mediafm_core.errors import BudgetError
-from mediafm_core.store.paid import FILE, Purse
+from mediafm_core.store.paid import FILE, Purse, answered
 
 KEYS = [f"{i:064x}" for i in range(1200)]
 
@@ -43,6 +43,15 @@ def test_what_was_kept_comes_back_bit_by_bit_to_whoever_asks(purse: Purse, file:
     assert all(np.array_equal(found[key], vector(i)) for i, key in enumerate(KEYS))
     assert purse.known([]) == {}
     other.close()
+
+
+def test_what_was_paid_for_is_told_without_its_vectors_and_makes_no_file(file: Path) -> None:
+    assert answered(file, KEYS) == set()
+    assert not file.exists()
+    purse = open_purse(file)
+    purse.settle(purse.reserve(9), 5, {key: vector(i) for i, key in enumerate(KEYS[::2])})
+    assert answered(file, KEYS) == set(KEYS[::2])
+    purse.close()
 
 
 def test_the_first_vector_of_a_key_stays(purse: Purse) -> None:
