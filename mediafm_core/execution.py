@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey, split_partition
@@ -27,7 +25,7 @@ from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, now, provenance
-from mediafm_core.store.manifest import Manifest, Payload
+from mediafm_core.store.manifest import Manifest, Payload, read_table
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +139,7 @@ class Bench:
 
     def read_table(self, step: Step, role: str) -> pa.Table:
         """One input as a table."""
-        return pq.read_table(BytesIO(self.read(step, role)))
+        return read_table(self.read(step, role))
 
 
 Maker = Callable[[Bench, Step], Draft]

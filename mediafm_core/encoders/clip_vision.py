@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core.catalogue.suite import Modality, UnimodalSpec
-from mediafm_core.encoders.batches import encoded, sampled
+from mediafm_core.encoders.batches import PORTION_BYTES, Room, encoded, sampled, states_bytes
 from mediafm_core.encoders.protocol import Stills, check_stills
 from mediafm_core.encoders.towers import another_model, computing, instrument_of, read_tower
 from mediafm_core.weights.folders import ModelFolder
 
 NAME = "clip-vision"
 STILLS_PER_SHOT = 8
-_BATCH = 16  # stills in one call of the network; moves memory, and results by less than 1e-6
 _CLIP, _SIGLIP = ("clip", "clip_vision_model"), ("siglip", "siglip_vision_model")
 _PREPROCESSING = ("size", "crop_size", "image_mean", "image_std", "resample", "rescale_factor")
 
@@ -64,6 +63,12 @@ def _vision(folder: ModelFolder) -> Any:
     return folder.config.get("vision_config", folder.config)
 
 
+def _still_bytes(config: Any) -> int:
+    """What a tower of this configuration holds at most for a still: a token for each patch, and one for the whole."""
+    n_tokens = (config.image_size // config.patch_size) ** 2 + 1
+    return states_bytes(n_tokens, hidden=config.hidden_size, wide=config.intermediate_size)
+
+
 class _Still(NamedTuple):
     """One still on its way into the network."""
 
@@ -80,12 +85,15 @@ class ClipVision:
         spec: as `spec` makes it.
         folder: where the weights are.
         n_threads: threads of the network.
+        portion_bytes: what it may hold at once for the stills that it sees together; moves results by less than 1e-6.
 
     Raises:
         WeightsError: the folder does not hold what the spec names.
     """
 
-    def __init__(self, spec: UnimodalSpec, folder: ModelFolder, *, n_threads: int = 1) -> None:
+    def __init__(
+        self, spec: UnimodalSpec, folder: ModelFolder, *, n_threads: int = 1, portion_bytes: int = PORTION_BYTES
+    ) -> None:
         import transformers
 
         self.spec, self._n_threads = spec, n_threads
@@ -97,6 +105,8 @@ class ClipVision:
             config = transformers.SiglipVisionConfig(**_vision(folder))
         self._embedding = "image_embeds" if folder.model_type in _CLIP else "pooler_output"
         self._tower = read_tower(network, folder, config, spec.instrument)
+        still_bytes = _still_bytes(config)
+        self._room: Room[_Still] = Room(size=lambda _: still_bytes, n_bytes=portion_bytes)
         self._prepare: Any = processor.from_dict(dict(folder.preprocessing))  # of the file that was hashed
 
     def encode(self, shots: Sequence[Stills]) -> npt.NDArray[np.float32]:
@@ -114,7 +124,7 @@ class ClipVision:
         """
         sums = np.zeros((len(shots), self.spec.dims), np.float64)
         counts = np.zeros((len(shots), 1), np.int64)
-        for stills, embeddings in encoded(self._stills(shots), _BATCH, self._embedded):
+        for stills, embeddings in encoded(self._stills(shots), self._embedded, self._room):
             rows = [still.row for still in stills]
             np.add.at(sums, rows, embeddings)
             np.add.at(counts, rows, 1)

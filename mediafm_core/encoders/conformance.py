@@ -46,7 +46,7 @@ def check_encoder(
     """Hold an encoder to the laws of the protocol.
 
     Args:
-        entry: how it is described and loaded; it is loaded twice.
+        entry: how it is described and loaded; it is loaded twice, the second time with little room for portions.
         shots: at least three different shots of its modality; by default `sample_shots`.
         nothing: which of them offers nothing in this modality.
         tolerance: how far a vector may move with its neighbours, relative to the largest number.
@@ -56,7 +56,8 @@ def check_encoder(
     """
     spec = entry.spec()
     _check_record(entry, spec)
-    encoder, again = entry.load(n_threads=1), entry.load(n_threads=1)
+    one_by_one = {"portion_bytes": 1} if entry.in_portions else {}
+    encoder, again = entry.load(n_threads=1), entry.load(n_threads=1, **one_by_one)
     given = sample_shots(spec.modality) if shots is None else list(shots)
     vectors = _encode(encoder, given, spec)
     for law, holds in _laws(spec, encoder, again, given, vectors, nothing, tolerance).items():
@@ -89,7 +90,9 @@ def _laws(
     return {
         "a loaded encoder has the record that its entry gives": lambda: encoder.spec == spec == again.spec,
         "the same shots give the same bits": lambda: np.array_equal(_encode(encoder, shots, spec), vectors),
-        "an encoder loaded anew gives the same vectors": lambda: near(_encode(again, shots, spec), vectors),
+        "an encoder loaded anew, with room for one at a time, gives the same vectors": lambda: near(
+            _encode(again, shots, spec), vectors
+        ),
         "no shots give no rows": lambda: _encode(encoder, [], spec).shape == (0, spec.dims),
         "a shot's vector does not depend on what else is in the call": alone,
         "nor on the order of the shots": lambda: near(_encode(encoder, shots[::-1], spec)[::-1], vectors),

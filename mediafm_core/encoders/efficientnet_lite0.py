@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mediafm_core import weights
 from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
-from mediafm_core.encoders.batches import encoded, sampled
+from mediafm_core.encoders.batches import PORTION_BYTES, Room, encoded, sampled
 from mediafm_core.encoders.efficientnet_graph import PIXELS, features_graph
 from mediafm_core.encoders.engine import PRECISION, compile_network
 from mediafm_core.encoders.protocol import Stills, check_stills
@@ -19,7 +19,7 @@ from mediafm_core.encoders.protocol import Stills, check_stills
 NAME = "efficientnet-lite0"
 DIMS = 1280
 STILLS_PER_SHOT = 8  # a shot that brings more is sampled evenly; time grows in proportion
-_BATCH = 16  # stills in one call of the network; moves memory (about 10 MB a still), not results
+_STILL_BYTES = 10 << 20  # what the network holds at most for a still
 
 
 def spec() -> UnimodalSpec:
@@ -48,13 +48,15 @@ class EfficientNetLite0:
 
     Args:
         n_threads: threads of the network.
+        portion_bytes: what it may hold at once for the stills that it sees together.
 
     Raises:
         WeightsError: the weights are missing or not the pinned ones.
     """
 
-    def __init__(self, *, n_threads: int = 1) -> None:
+    def __init__(self, *, n_threads: int = 1, portion_bytes: int = PORTION_BYTES) -> None:
         self.spec = spec()
+        self._room: Room[_Crop] = Room(size=lambda _: _STILL_BYTES, n_bytes=portion_bytes)
         arrays = {name: tensor.numpy() for name, tensor in weights.state(NAME).items()}
         self._network = compile_network(features_graph(arrays), n_threads=n_threads)
 
@@ -73,7 +75,7 @@ class EfficientNetLite0:
         """
         sums = np.zeros((len(shots), DIMS), np.float64)
         counts = np.zeros((len(shots), 1), np.int64)
-        for crops, features in encoded(_crops(shots), _BATCH, self._features):
+        for crops, features in encoded(_crops(shots), self._features, self._room):
             rows = [crop.row for crop in crops]
             np.add.at(sums, rows, features)
             np.add.at(counts, rows, 1)

@@ -10,14 +10,15 @@ import numpy.typing as npt
 
 from mediafm_core import weights
 from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
-from mediafm_core.encoders.batches import encoded
+from mediafm_core.encoders.batches import PORTION_BYTES, Room, encoded, states_bytes
 from mediafm_core.encoders.engine import PRECISION, compile_network
 from mediafm_core.encoders.minilm_graph import sentence_graph
 
 NAME = "all-minilm-l6-v2"
 DIMS = 384
 MAX_TOKENS = 256  # as its makers read it; what a text holds beyond (some 190 words) is not read
-_BATCH = 32  # texts in one call; moves memory, and results by less than 1e-6
+_WIDE = 4 * DIMS  # between two layers
+_NEIGHBOURS = 32  # texts in one call: more would differ in length, and padding costs more than they bring
 
 
 def spec() -> UnimodalSpec:
@@ -37,17 +38,18 @@ class MiniLML6:
 
     Args:
         n_threads: threads of the network.
+        portion_bytes: what it may hold at once for the texts that it reads together; moves results by less than 1e-6.
 
     Raises:
         WeightsError: the weights are missing or not the pinned ones.
     """
 
-    def __init__(self, *, n_threads: int = 1) -> None:
+    def __init__(self, *, n_threads: int = 1, portion_bytes: int = PORTION_BYTES) -> None:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
         folder = weights.folder(NAME)
-        self.spec = spec()
+        self.spec, self._portion_bytes = spec(), portion_bytes
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer.no_padding()
@@ -66,11 +68,16 @@ class MiniLML6:
         spoken = sorted((row for row, ids in enumerate(tokens) if ids), key=lambda row: len(tokens[row]))
         vectors = np.zeros((len(shots), DIMS), np.float32)
         # neighbours are of like length, so that little is padded
-        for rows, states in encoded(
-            spoken, _BATCH, lambda rows: self._network(*_padded([tokens[row] for row in rows]))
-        ):
+        room: Room[int] = Room(
+            size=lambda row: _text_bytes(tokens[row]), n_bytes=self._portion_bytes, at_most=_NEIGHBOURS
+        )
+        for rows, states in encoded(spoken, lambda rows: self._network(*_padded([tokens[row] for row in rows])), room):
             vectors[rows] = states
         return vectors
+
+
+def _text_bytes(tokens: list[int]) -> int:
+    return states_bytes(len(tokens), hidden=DIMS, wide=_WIDE)
 
 
 def _padded(tokens: list[list[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

@@ -51,7 +51,9 @@ class Entry(NamedTuple):
     spec: Callable[[], UnimodalSpec]
     """Its record, as this version of its code and weights has it; the instrument bears the entry point's name."""
     load: Callable[..., UnimodalEncoder[Any]]
-    """Called with `n_threads`."""
+    """Called with `n_threads`, and with `portion_bytes` where it takes shots in portions."""
+    in_portions: bool = False
+    """Whether several shots go through its network at once, and so a bound in bytes is to be kept."""
 
 
 def check_stills(stills: Stills, row: int, *, min_pixels: int) -> None:

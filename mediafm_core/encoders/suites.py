@@ -19,6 +19,7 @@ from mediafm_core.encoders import (
     speech_tower,
     whisper_tiny_en,
 )
+from mediafm_core.encoders.batches import PORTION_BYTES
 from mediafm_core.encoders.joint import JointEncoder, JointEntry, OneModality
 from mediafm_core.encoders.pacing import Limits, pace_of
 from mediafm_core.encoders.paying import Payer, Purse
@@ -30,9 +31,9 @@ from mediafm_core.weights.folders import TOKENIZER, ModelFolder, check_folder, r
 
 ENCODERS: Mapping[str, Entry] = MappingProxyType(
     {
-        efficientnet_lite0.NAME: Entry(efficientnet_lite0.spec, efficientnet_lite0.EfficientNetLite0),
+        efficientnet_lite0.NAME: Entry(efficientnet_lite0.spec, efficientnet_lite0.EfficientNetLite0, in_portions=True),
         whisper_tiny_en.NAME: Entry(whisper_tiny_en.spec, whisper_tiny_en.WhisperTinyEn),
-        minilm_l6.NAME: Entry(minilm_l6.spec, minilm_l6.MiniLML6),
+        minilm_l6.NAME: Entry(minilm_l6.spec, minilm_l6.MiniLML6, in_portions=True),
     }
 )
 """Every unimodal encoder whose weights come with a package of ours, by its instrument's name."""
@@ -44,6 +45,8 @@ class Tower(NamedTuple):
     spec: Callable[[ModelFolder, UnimodalSpec], UnimodalSpec]
     """What this version of the code makes of a folder, with the choices of a record."""
     load: Callable[..., UnimodalEncoder[Any]]
+    in_portions: bool = False
+    """As in `Entry`."""
 
 
 TOWERS: Mapping[str, Tower] = MappingProxyType(
@@ -53,6 +56,7 @@ TOWERS: Mapping[str, Tower] = MappingProxyType(
                 folder, stills_per_shot=asked.instrument.settings["stills_per_shot"]
             ),
             clip_vision.ClipVision,
+            in_portions=True,
         ),
         speech_tower.NAME: Tower(lambda folder, _: speech_tower.spec(folder), speech_tower.SpeechTower),
     }
@@ -89,15 +93,18 @@ def load(
     spec: UnimodalSpec,
     *,
     n_threads: int = 1,
+    portion_bytes: int = PORTION_BYTES,
     place: Mapping[str, Any] = NOWHERE,
     payer: Payer | None = None,
     purse: Purse | None = None,
 ) -> UnimodalEncoder[Any]:
-    """The encoder that a suite's record describes; networks are loaded once per process and number of threads.
+    """The encoder that a suite's record describes; networks are loaded once per process, threads and portions.
 
     Args:
         spec: the record.
         n_threads: threads of its network.
+        portion_bytes: what it may hold at once for shots that go through its network together; those that take one at
+            a time, and those behind an API, do not ask.
         place: what a home declares of where its model is; only for models that no package ships.
         payer: in whose name an API is asked; only for a model behind one.
         purse: what is known and may be spent; likewise.
@@ -111,11 +118,11 @@ def load(
     if spec.instrument.settings.get(JOINT):
         return OneModality(load_joint(spec, n_threads=n_threads, place=place), spec.modality)
     if name in TOWERS:
-        return _tower(canonical_json(asdict(spec)), str(place.get("folder", "")), n_threads)
+        return _tower(canonical_json(asdict(spec)), str(place.get("folder", "")), n_threads, portion_bytes)
     if name == openai_text.NAME:
         return _remote(spec, place, payer, purse)
     _check_installed(spec, entry_of(name).spec())
-    return _loaded(name, n_threads)
+    return _loaded(name, n_threads, portion_bytes)
 
 
 def load_joint(spec: UnimodalSpec, *, n_threads: int = 1, place: Mapping[str, Any] = NOWHERE) -> JointEncoder:
@@ -173,18 +180,23 @@ def _of_kind(kind: type[_Kind], entry: Any, name: str) -> _Kind:
 
 
 @cache
-def _loaded(name: str, n_threads: int) -> UnimodalEncoder[Any]:
-    return entry_of(name).load(n_threads=n_threads)
+def _loaded(name: str, n_threads: int, portion_bytes: int) -> UnimodalEncoder[Any]:
+    entry = entry_of(name)
+    return entry.load(n_threads=n_threads, **_portions(entry, portion_bytes))
+
+
+def _portions(encoder: Entry | Tower, n_bytes: int) -> dict[str, int]:
+    return {"portion_bytes": n_bytes} if encoder.in_portions else {}
 
 
 @cache
-def _tower(record: str, folder: str, n_threads: int) -> UnimodalEncoder[Any]:
+def _tower(record: str, folder: str, n_threads: int, portion_bytes: int) -> UnimodalEncoder[Any]:
     spec = UnimodalSpec.from_json(json.loads(record))
     name = spec.instrument.name
     found = _declared_folder(name, spec.instrument.weights_sha256, folder)
     tower = TOWERS[name]
     _check_installed(spec, tower.spec(found, spec))
-    return tower.load(spec, found, n_threads=n_threads)
+    return tower.load(spec, found, n_threads=n_threads, **_portions(tower, portion_bytes))
 
 
 def _declared_folder(name: str, sha256: str, folder: str, also: tuple[str, ...] = ()) -> ModelFolder:

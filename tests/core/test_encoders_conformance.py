@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,17 @@ def test_a_record_that_changes_or_is_no_json_is_refused() -> None:
         check_encoder(entry(instrument=replace(instrument, weights_sha256="")))
 
 
+def test_an_encoder_whose_vectors_move_with_the_room_for_portions_is_told() -> None:
+    def load(*, n_threads: int, portion_bytes: int = 64) -> Any:
+        encoder = Lengths()
+        encoder.encode = lambda shots: plain(encoder, shots) * np.float32(portion_bytes)
+        return encoder
+
+    check_encoder(Entry(lambda: SPEC, load))
+    with pytest.raises(ConformanceError, match="room for one at a time"):
+        check_encoder(Entry(lambda: SPEC, load, in_portions=True))
+
+
 # --- those whose models a home brings
 
 
@@ -108,7 +120,7 @@ def test_a_tower_keeps_the_laws(tmp_path: Path, name: str) -> None:
     folder = read_folder(getattr(model_folders, name)(tmp_path / name), tmp_path / "stamps")
     spec = speech_tower.spec(folder) if name == "speech" else clip_vision.spec(folder)
     kind = speech_tower.SpeechTower if name == "speech" else clip_vision.ClipVision
-    check_encoder(Entry(lambda: spec, lambda n_threads: kind(spec, folder, n_threads=n_threads)))
+    check_encoder(Entry(lambda: spec, partial(kind, spec, folder), in_portions=kind is clip_vision.ClipVision))
 
 
 def test_a_model_behind_an_api_keeps_the_laws(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """What each stage hands over for a real title, from its media to its place in context; real models, tiny media."""
 
 from dataclasses import asdict, replace
+from functools import partial
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
-from mediafm_core.catalogue.suite import Suite
+from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.encoders import stage as encoders_stage
 from mediafm_core.encoders.offered import Offered
@@ -226,6 +228,24 @@ def test_each_modality_is_given_its_shots_and_fused_joins_them(
     home.ledger.close()
 
 
+def test_every_encoder_is_loaded_with_the_bound_that_its_stage_is_given(
+    tmp_path: Path, film, fake_encoders: dict[str, FakeEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, bounds = encoders_stage.load, set()
+
+    def loading(spec: UnimodalSpec, **given: Any) -> FakeEncoder:
+        bounds.add((spec.modality, given["portion_bytes"]))
+        return load(spec, **given)
+
+    monkeypatch.setattr(encoders_stage, "load", loading)
+    home = make_home(tmp_path / "home", [], suites=[with_stills(SUITE)], encoders=[], production=None)
+    take(home, examine(film.path))
+    bounded = {kind: partial(make, bound=lambda: 7) for kind, make in STAGES.items() if make is not make_fused}
+    made(home, bounded, "shots", "timed_text", *bounded)
+    assert bounds == {(modality, 7) for modality in Modality}
+    home.ledger.close()
+
+
 def test_a_lazy_shot_list_reads_each_shot_once_and_tells_how_far_it_is() -> None:
     read, told = [], []
     shots = Offered(list("abcd"), lambda span: read.append(span) or span, told.append)
@@ -395,7 +415,7 @@ def test_an_encoder_of_another_suite_is_refused(trained: Home, monkeypatch: pyte
     from mediafm_core.contextual import stage
 
     manifest = {"suite": "other-12345678"}
-    monkeypatch.setattr(stage, "_loaded", lambda _: SimpleNamespace(manifest=manifest, encoder=None))
+    monkeypatch.setattr(stage, "_loaded", lambda *_: SimpleNamespace(manifest=manifest, encoder=None))
     with pytest.raises(EncoderMismatchError, match="other-12345678"):
         stage.make_contextual(bench(trained), step(trained, "contextual_embeddings", "silent"))
 
