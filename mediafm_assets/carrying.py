@@ -12,7 +12,13 @@ import dagster as dg
 
 from mediafm_assets.metadata import outcome_metadata, summary_metadata
 from mediafm_assets.previews import preview
-from mediafm_assets.resources import REPORTER, HomeResource, payer_from_environment, user_of_process
+from mediafm_assets.resources import (
+    REPORTER,
+    HomeResource,
+    payer_from_environment,
+    portion_bytes_from_environment,
+    user_of_process,
+)
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.drift.measuring import make_reference, measure
@@ -37,10 +43,14 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "shots": Stage(make_shots, read_ahead=decode_ahead),
         "thumbnails": Stage(make_thumbnails),
         "timed_text": Stage(make_timed_text),
-        "video_embeddings": Stage(make_video, read_ahead=decode_ahead),
-        "audio_embeddings": Stage(make_audio, read_ahead=decode_ahead),
-        "text_embeddings": Stage(partial(make_text, payer=payer_from_environment)),
-        "metadata_embedding": Stage(partial(make_metadata, payer=payer_from_environment)),
+        "video_embeddings": Stage(partial(make_video, bound=portion_bytes_from_environment), read_ahead=decode_ahead),
+        "audio_embeddings": Stage(partial(make_audio, bound=portion_bytes_from_environment), read_ahead=decode_ahead),
+        "text_embeddings": Stage(
+            partial(make_text, payer=payer_from_environment, bound=portion_bytes_from_environment)
+        ),
+        "metadata_embedding": Stage(
+            partial(make_metadata, payer=payer_from_environment, bound=portion_bytes_from_environment)
+        ),
         "fused_embeddings": Stage(make_fused),
         "pretraining_corpus": Stage(make_corpus),
         "mediafm_encoder": Stage(make_encoder, settle=forget_training),
@@ -127,6 +137,7 @@ def run_steps(
         dg.Failure: the steps cannot be tried at all.
     """
     try:
+        portion_bytes_from_environment()  # where that is wrong, it is no step's fault
         live = Stage(make_release, settle=partial(promote, by=by))
         yield from carry_out(home.open(), wanted, {**STAGES, "release": live, **own}, REPORTER.get())
     except MediaFMError as error:

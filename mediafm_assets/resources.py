@@ -14,8 +14,9 @@ from uuid import uuid4
 import dagster as dg
 from pydantic import Field
 
+from mediafm_core.encoders.batches import PORTION_BYTES
 from mediafm_core.encoders.paying import Payer, Secret
-from mediafm_core.errors import RemoteError
+from mediafm_core.errors import DimensionError, RemoteError
 from mediafm_core.execution import LogReporter, Reporter
 from mediafm_core.store.home import Home
 
@@ -47,6 +48,28 @@ class Place(NamedTuple):
 def place_among_processes() -> Place:
     """What torchrun says to each process that it starts."""
     return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+
+PORTION_VARIABLE = "MEDIAFM_PORTION_MIB"
+
+
+def portion_bytes_from_environment() -> int:
+    """What a network may hold at once for shots that go through it together.
+
+    Raises:
+        DimensionError: the environment names no number of MiB.
+    """
+    named = os.environ.get(PORTION_VARIABLE)
+    if not named:
+        return PORTION_BYTES
+    if not named.isdecimal() or int(named) == 0:
+        raise DimensionError(
+            PORTION_VARIABLE,
+            found=repr(named),
+            expected="a whole number of MiB, such as 64",
+            next_step="Mend the environment, or leave the variable out.",
+        )
+    return int(named) << 20
 
 
 KEY_VARIABLE = "OPENAI_API_KEY"
