@@ -26,6 +26,7 @@ from mediafm_core.planning.plan import for_titles, plan
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.declaring import declare_encoder
 from mediafm_core.probes.declaring import freeze_delivered
+from mediafm_core.release.withdrawing import free_withdrawn
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 
@@ -162,6 +163,8 @@ def _carry_out(
         else:
             failed.append(outcome)
     write_cards(home, done)  # last: whatever else was asked for stands by then
+    for title, freed in free_withdrawn(home.open()).items():
+        context.log.info("%s was withdrawn: %d objects deleted, %d bytes.", title, freed.total, freed.n_bytes)
     for evaluation in (parked_evaluation(home.open()), canaries_evaluation(home.open())):
         context.instance.report_runless_asset_event(evaluation)
     if failed:

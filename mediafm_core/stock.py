@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mediafm_core.catalogue.declared import (
     RETIRED,
+    WITHDRAWN,
     AblationWish,
     CanarySet,
     EncoderSpec,
@@ -44,8 +45,8 @@ def read_state(home: Home, titles: Collection[str] | None = None) -> State:
     as_of = home.ledger.as_of()  # first: what is committed while we read may or may not be in the state
     state = _asked(home)
     if titles is None:
-        return _with_stock(home, replace(state, titles=_titles(home.ledger, None), as_of=as_of))
-    some = replace(state, titles=_titles(home.ledger, {*titles, *titles_of_new_heads(state)}))
+        return _with_stock(home, replace(state, titles=_active(home.ledger, state, None), as_of=as_of))
+    some = replace(state, titles=_active(home.ledger, state, {*titles, *titles_of_new_heads(state)}))
     return _with_stock(home, some, _places(some))
 
 
@@ -61,10 +62,12 @@ def _asked(home: Home) -> State:
             next_step="Run `mediafm init`.",
         )
     declared, retired = ledger.declared("encoder"), ledger.declared(RETIRED)
+    withdrawn = ledger.declared(WITHDRAWN)
     live = ledger.declared_one("production", "encoder") or {}
     return State(
         detector=instruments["detector"],
         recogniser=instruments["recogniser"],
+        withdrawn=frozenset(TitleId(title) for title, body in withdrawn.items() if body),
         suites=tuple(Suite.from_json(body) for body in ledger.declared("suite").values()),
         encoders=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name not in retired),
         retired=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name in retired),
@@ -78,8 +81,9 @@ def _asked(home: Home) -> State:
     )
 
 
-def _titles(ledger: Ledger, names: Collection[str] | None) -> dict[TitleId, Title]:
-    return {TitleId(name): Title.from_json(body) for name, body in ledger.declared("title", names).items()}
+def _active(ledger: Ledger, state: State, names: Collection[str] | None) -> dict[TitleId, Title]:
+    titles = ((TitleId(name), body) for name, body in ledger.declared("title", names).items())
+    return {title: Title.from_json(body) for title, body in titles if title not in state.withdrawn}
 
 
 def _places(state: State) -> Mapping[str, list[str]]:

@@ -61,7 +61,7 @@ def write_page(home: Home, name: str) -> None:
     from mediafm_core.reports.ablation_page import ablation_page
     from mediafm_core.reports.gather_ablation import ablation_page_of
 
-    target = home.root / "reports" / "encoders" / f"{name}.html"
+    target = home.reports / "encoders" / f"{name}.html"
     page = ablation_page(ablation_page_of(home, name))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")

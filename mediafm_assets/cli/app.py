@@ -37,6 +37,7 @@ for command in (
     plan_commands.plan,
     plan_commands.apply,
     catalogue_commands.status,
+    catalogue_commands.withdraw,
     mending_commands.retry,
     mending_commands.rebuild,
 ):

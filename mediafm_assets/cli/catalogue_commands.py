@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
+from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
 from mediafm_core.ingest.listing import deliveries_in
 from mediafm_core.ingest.taking import arrivals, examine, take
@@ -18,6 +19,9 @@ def ingest(
         Path, typer.Argument(help="A delivery, a folder of deliveries, or a media file with its sidecars.")
     ],
     title: Annotated[str | None, typer.Option(help="The id to take a single delivery under.")] = None,
+    reinstate: Annotated[
+        bool, typer.Option("--reinstate", help="Take also titles that were withdrawn: they are active again.")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Take deliveries into the catalogue. What is wrong is refused whole, with its reason; the rest is taken.
@@ -40,18 +44,18 @@ def ingest(
             expected="folders with media.*, or media files",
             next_step="See docs/delivery.md.",
         )
-    refused = [error for delivery in found if (error := _take_one(opened, delivery, title))]
+    refused = [error for delivery in found if (error := _take_one(opened, delivery, title, reinstate))]
     if len(refused) < len(found):
         console.print("next  mediafm plan, then mediafm apply")
     if refused:
         raise typer.Exit(1)
 
 
-def _take_one(home: Home, path: Path, title: str | None) -> MediaFMError | None:
+def _take_one(home: Home, path: Path, title: str | None, reinstate: bool) -> MediaFMError | None:
     try:
         with console.status(f"taking {path.name}"):
             examined = examine(path, title=title)
-            changed = take(home, examined)
+            changed = take(home, examined, reinstate=reinstate)
     except MediaFMError as error:
         typer.echo(f"refused  {type(error).__name__}: {error}", err=True)
         return error
@@ -59,6 +63,41 @@ def _take_one(home: Home, path: Path, title: str | None) -> MediaFMError | None:
         console.print(f"ignored  {path.name}/{name}: no part of a delivery", markup=False)
     console.print(f"{'taken' if changed else 'known'}    {examined.title.id}", markup=False)
     return None
+
+
+def withdraw(
+    title: Annotated[str, typer.Argument(help="A title that must go, e.g. because a licence ended.")],
+    why: Annotated[str, typer.Option(help="Kept with the record of the withdrawal.")] = "",
+    home: HomeOption = None,
+) -> None:
+    """Withdraw a title: readers lose sight of it, and all that was derived from it is deleted.
+
+    Its delivered files go, its embeddings and predictions, and older snapshots that show it. Heads are fitted anew
+    without it. Encoders that were trained with it keep their weights and are named. Given again, the command goes on
+    where it was cut off. `mediafm ingest PATH --reinstate` takes the title again.
+
+    Example: mediafm withdraw big-buck-bunny --why "licence ended"
+    """
+    from mediafm_assets.cli.running import carry_out_pairs
+    from mediafm_assets.resources import user_of_process
+    from mediafm_core.release.history import Actor
+    from mediafm_core.release.withdrawing import freed_of, learnt_from
+    from mediafm_core.release.withdrawing import withdraw as declare_withdrawn
+
+    opened = open_home(home)
+    by = Actor(user=user_of_process(), through="mediafm withdraw")
+    declare_withdrawn(opened, title, why=why, by=by)
+    carry_out_pairs(opened, [("snapshot", UNPARTITIONED)], console)
+    freed = freed_of(opened, title)
+    if freed is None:
+        console.print(f"withdrawn  {title}: no plan has it any more, but readers still see it", markup=False)
+        console.print("next  mediafm apply, which publishes a snapshot without it and deletes what it owned")
+        raise typer.Exit(1)
+    n_objects, n_bytes = freed
+    console.print(f"withdrawn  {title}: {n_objects} objects, {n_bytes / 2**20:.1f} MiB deleted", markup=False)
+    if trained := learnt_from(opened, title):
+        console.print(f"trained with it  {', '.join(trained)}: their weights stand; a new encoder has no part of it")
+    console.print("next  mediafm apply, which fits the heads anew that had read it")
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -74,6 +113,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     found: dict[str, Any] = {
         "home": str(opened.root),
         "titles": len(state.titles),
+        "withdrawn": sorted(state.withdrawn),
         "suites": [suite.id for suite in state.suites],
         "encoders": [encoder.name for encoder in state.encoders],
         "production": state.production,

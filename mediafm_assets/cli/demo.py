@@ -50,7 +50,7 @@ def demo(
         _cold_start(opened, coming),
     ]
     new = [_found_by(opened, title) for title in coming] if FILM in films else []
-    page = opened.root / "reports" / "demo.html"
+    page = opened.reports / "demo.html"
     made_something = any(phase.planned for phase in phases)
     if made_something or not page.exists():  # else the page keeps the story of the run that made something
         _write_pages(page, opened, phases, new, notes)

@@ -181,7 +181,7 @@ def retire(
     Example: mediafm encoder retire v2
     """
     freed = retire_encoder(open_home(home), name, force=force)
-    console.print(f"retired  {name}: {sum(freed.n_objects.values())} objects, {freed.n_bytes / 2**20:.1f} MiB freed")
+    console.print(f"retired  {name}: {freed.total} objects, {freed.n_bytes / 2**20:.1f} MiB freed")
 
 
 def retire_encoder(home: Home, name: str, *, force: bool = False) -> "Freed":

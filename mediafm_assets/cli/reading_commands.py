@@ -154,7 +154,7 @@ def report(
 
     opened = open_home(home)
     page = title_page(title_page_of(opened, title))
-    target = out or opened.root / "reports" / f"{title}.html"
+    target = out or opened.reports / f"{title}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
     console.print(f"wrote {target}", markup=False)

@@ -17,7 +17,7 @@ from mediafm_assets.resources import REPORTER, HomeResource
 from mediafm_core.errors import DeliveryError, PlanError
 from mediafm_core.execution import Outcome, Status
 from mediafm_core.ingest.listing import Listing
-from mediafm_core.ingest.taking import Examined, arrivals, examine
+from mediafm_core.ingest.taking import Examined, arrivals, check_active, examine
 from mediafm_core.media.leftovers import sweep
 from mediafm_core.planning.plan import Plan
 from mediafm_core.stock import explained_plan, read_state
@@ -91,14 +91,16 @@ def landing_plan(home: Home) -> tuple[Plan, list[DeliveryError]]:
     Returns:
         The plan, and why deliveries would be refused.
     """
-    found = [_examined(listing) for listing in arrivals(home).complete]
+    found = [_examined(home, listing) for listing in arrivals(home).complete]
     state = read_state(home).with_titles(*(each.title for each in found if isinstance(each, Examined)))
     return explained_plan(home, state), [each for each in found if isinstance(each, DeliveryError)]
 
 
-def _examined(listing: Listing) -> Examined | DeliveryError:
+def _examined(home: Home, listing: Listing) -> Examined | DeliveryError:
     try:
-        return examine(listing.path)
+        examined = examine(listing.path)
+        check_active(home, examined.title)
+        return examined
     except DeliveryError as error:
         return error
 

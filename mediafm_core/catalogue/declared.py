@@ -9,6 +9,9 @@ from mediafm_core.identity import Fingerprint, TitleId, name_id
 RETIRED = "retired"
 """The subject of declarations that an encoder is asked for no longer; it is never taken back."""
 
+WITHDRAWN = "withdrawn"
+"""The subject of declarations that a title was taken down; an empty body takes it back."""
+
 
 VECTOR_KINDS = ("pretraining_corpus", "mediafm_encoder", "contextual_embeddings")
 """The kinds whose code an encoder's vectors hang on. What a title's own embeddings hang on is upstream of the encoder:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mediafm_core.captions import read_cues
+from mediafm_core.catalogue.declared import WITHDRAWN
 from mediafm_core.catalogue.suite import Suite
 from mediafm_core.catalogue.title import DeliveredFile, Metadata, Part, Title
 from mediafm_core.delivered import Embeddings, check_delivered, read_label_table, read_shot_list
@@ -104,21 +106,49 @@ def _delivered_embeddings(listing: Listing) -> Embeddings | None:
     return embeddings
 
 
-def take(home: Home, examined: Examined, *, on_bytes: Callable[[int], None] | None = None) -> bool:
+def take(
+    home: Home, examined: Examined, *, reinstate: bool = False, on_bytes: Callable[[int], None] | None = None
+) -> bool:
     """Keep the delivery's bytes and declare its title; False where the title already is just this.
 
+    Args:
+        home: an open home.
+        examined: the delivery.
+        reinstate: take it also where the title was withdrawn, which it is no longer then.
+        on_bytes: told of the bytes as they are copied.
+
     Raises:
-        DeliveryError: a file changed since it was examined; then nothing is declared.
+        DeliveryError: a file changed since it was examined, or the title was withdrawn; then nothing is declared.
     """
+    if not reinstate:
+        check_active(home, examined.title)
     by_name = {shown_name(path): path for _, path in examined.listing.files}
     for file in examined.title.files:
         home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
     if examined.suite:
         home.declare("suite", examined.suite.id, asdict(examined.suite))
     changed = home.declare("title", examined.title.id, plain(examined.title))
+    if home.ledger.declared_one(WITHDRAWN, examined.title.id):
+        changed |= home.declare(WITHDRAWN, examined.title.id, {})
     if examined.listing.path.resolve().parent == home.landing.resolve():
         home.declare("landed", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
     return changed
+
+
+def check_active(home: Home, title: Title) -> None:
+    """Refuse a delivery of a title that was withdrawn.
+
+    Raises:
+        DeliveryError: it was.
+    """
+    if withdrawn := home.ledger.declared_one(WITHDRAWN, title.id):
+        on = datetime.fromtimestamp(withdrawn["at"], UTC).date()
+        raise DeliveryError(
+            f"delivery {title.delivered_as!r}",
+            found=f"a title that was withdrawn on {on}{': ' + withdrawn['why'] if withdrawn['why'] else ''}",
+            expected="an active title, or a new one",
+            next_step="If it may be shown again, take it with `mediafm ingest PATH --reinstate`.",
+        )
 
 
 def _place(listing: Listing) -> str:

@@ -225,15 +225,18 @@ def _members(
 
 
 def _frozen(state: State, encoder: str, task: str) -> TrainingSet | None:
-    """What the head of today was fitted on, if it was."""
+    """What the head of today was fitted on, if it was: not one that read a title which was taken down since."""
     found = state.training.get((encoder, task))
-    return found if found and found.table == state.labels[task].table and found.made_by == vectors_made_by() else None
+    if found is None or found.table != state.labels[task].table or found.made_by != vectors_made_by():
+        return None
+    return found if state.withdrawn.isdisjoint(dict(found.members)) else None
 
 
 def titles_of_new_heads(state: State) -> set[TitleId]:
     """The titles that a head will be fitted on for which nothing is frozen yet."""
     pairs = ((spec.name, task) for spec in state.encoders for task in state.labels)
-    return {title for pair in pairs if not _frozen(state, *pair) for title in state.labels[pair[1]].titles}
+    labelled = {title for pair in pairs if not _frozen(state, *pair) for title in state.labels[pair[1]].titles}
+    return labelled - state.withdrawn
 
 
 def vectors_made_by() -> dict[str, int]:

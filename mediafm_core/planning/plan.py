@@ -152,10 +152,13 @@ def _reason(step: Step, before: Mapping[str, Any] | None, reasons: Mapping[Artif
         return f"{step.key.kind}: code version {before.get('code')} is now {step.ingredients['code']}"
     # made from just this before: only the snapshot is asked for again then, for the pointer's sake
     return (
-        f"{_subject(step)}: {' and '.join(changed)} changed"
+        f"{_subject(step)}: {' and '.join(_IN_WORDS.get(name, name) for name in changed)} changed"
         if changed
         else f"{_subject(step)}: made, not yet published"
     )
+
+
+_IN_WORDS = {"members": "the titles that it is fitted on"}
 
 
 def _without(step: Step) -> str:

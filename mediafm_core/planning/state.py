@@ -68,6 +68,7 @@ class State:
     detector: Instrument  # of shot boundaries
     recogniser: Instrument  # of speech, for titles without captions
     titles: Mapping[TitleId, Title] = field(default_factory=dict)
+    withdrawn: frozenset[TitleId] = frozenset()  # titles that were taken down: nothing reads them any more
     suites: tuple[Suite, ...] = ()
     encoders: tuple[EncoderSpec, ...] = ()  # those that are asked for
     retired: tuple[EncoderSpec, ...] = ()  # those that were: nothing is planned for them

@@ -1,14 +1,11 @@
 """An encoder that nobody wants any more: nothing is planned for it, and the space of its vectors is free again.
 
-First the declaration: from there on nothing reads what is deleted. Then the ledger's rows, in one transaction, then the
-objects. A kill in between leaves what nothing names; the same command, given again, goes on. Records of a few KB are
-kept for the history: the gate's, the report, the ablation.
+First the declaration: from there on nothing reads what is deleted. The same command, given again, goes on after a kill.
+Records of a few KB are kept for the history: the gate's, the report, the ablation.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -18,6 +15,7 @@ from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import trained_steps
 from mediafm_core.pretraining.stage import forget_training
+from mediafm_core.release.freeing import Freed, free
 from mediafm_core.release.history import Actor, history
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
@@ -26,13 +24,6 @@ from mediafm_core.store.pointer import read_pointer
 _RECORDS = frozenset({"probe_report", "ablation_report", "release"})
 FREED = tuple(kind.name for kind in KINDS.values() if "encoder" in kind.axes and kind.name not in _RECORDS)
 """The kinds whose artifacts of a retired encoder are deleted."""
-
-
-class Freed(NamedTuple):
-    """What one call deleted: nothing, where an earlier one had."""
-
-    n_objects: Mapping[str, int]  # by asset
-    n_bytes: int
 
 
 def retire(home: Home, encoder: str, *, by: Actor = Actor(), force: bool = False) -> Freed:  # noqa: B008
@@ -85,16 +76,12 @@ def _refused(encoder: str, found: str, next_step: str) -> ReleaseError:
 
 
 def _free(home: Home, encoder: str) -> Freed:
-    ledger, state = home.ledger, read_state(home)
-    ledger.forget(key for key in ledger.committed_in_order() if key.kind in FREED and _encoder_of(key) == encoder)
-    ledger.forgive(key for key in ledger.failures() if _encoder_of(key) == encoder)
+    state = read_state(home)
     (spec,) = (spec for spec in state.retired if spec.name == encoder)
     forget_training(Bench(home, state, LogReporter()), trained_steps(spec)[1])
-    lying = {kind: home.objects.sizes(f"artifacts/{kind}/{encoder}") for kind in FREED}
-    for objects in lying.values():
-        for path in objects:
-            home.objects.delete(path)
-    return Freed({kind: len(objects) for kind, objects in lying.items()}, sum(sum(o.values()) for o in lying.values()))
+    home.ledger.forgive(key for key in home.ledger.failures() if _encoder_of(key) == encoder)
+    folders = {kind: [f"artifacts/{kind}/{encoder}"] for kind in FREED}
+    return free(home, lambda key: key.kind in FREED and _encoder_of(key) == encoder, folders)
 
 
 def _encoder_of(key: ArtifactKey) -> str | None:

@@ -5,7 +5,7 @@ Readers get the very snapshot that they had when that release was last live. A p
 
 from dataclasses import replace
 
-from mediafm_core.catalogue.declared import RETIRED, Release
+from mediafm_core.catalogue.declared import RETIRED, WITHDRAWN, Release
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.errors import PlanError, ReleaseError
 from mediafm_core.execution import Bench, LogReporter
@@ -44,13 +44,17 @@ def roll_back(home: Home, *, to: str | None = None, by: Actor = Actor()) -> Rele
 
 
 def _left(home: Home, events: list[Event], release: Release) -> Pointer | None:
-    """What readers saw when this release was last live; None where it is live, or not all of that is kept."""
+    """What readers saw when this release was last live; None where it is live, or not all of that may be shown again.
+
+    What was deleted cannot, and a title that was withdrawn must not.
+    """
     left = next((e.left for e in reversed(events) if e.left and e.left.release == release.name), None)
     if events[-1].after == release.name or left is None or left.path not in (kept := home.ledger.paths()):
         return None
     table = open_at(home.objects, left).table
     named = {path for role in table.column_names if role.endswith("_path") for path in table[role].to_pylist() if path}
-    return left if named <= kept else None
+    withdrawn = {title for title, body in home.ledger.declared(WITHDRAWN).items() if body}
+    return left if named <= kept and withdrawn.isdisjoint(table["title"].to_pylist()) else None
 
 
 def _show(home: Home, release: Release, pointer: Pointer) -> None:

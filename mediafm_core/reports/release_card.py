@@ -78,7 +78,7 @@ def write_card(home: Home, name: str, folder: Path | None = None) -> list[Path]:
     from mediafm_core.reports.gather_card import card_of
 
     card = card_of(home, name)
-    folder = folder or home.root / "reports" / "releases"
+    folder = folder or home.reports / "releases"
     folder.mkdir(parents=True, exist_ok=True)
     picture = f"{card.name}.svg" if card.curves else None
     written = {f"{card.name}.html": card_page(card), f"{card.name}.md": card_markdown(card, picture)}

@@ -72,6 +72,13 @@ class Blobs:
             temporary.unlink(missing_ok=True)
         return sha256
 
+    def delete(self, sha256: str) -> int:
+        """Remove the bytes with this hash; returns how many they were, 0 where they are gone."""
+        place = self._place(sha256)
+        n_bytes = place.stat().st_size if place.exists() else 0
+        place.unlink(missing_ok=True)
+        return n_bytes
+
     def _place(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
 

@@ -15,7 +15,7 @@ dagster/         the Dagster instance of this home
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -92,6 +92,11 @@ class Home:
         """The folder for decoded working sets."""
         return self.root / "work"
 
+    @property
+    def reports(self) -> Path:
+        """The folder of pages; that of a title is `TITLE.html`."""
+        return self.root / "reports"
+
     def commit(self, manifest: Manifest, payload: Payload) -> ArtifactRow:
         """Write an artifact whole and commit it; where its fingerprint was committed before, that one stands."""
         path = artifact_path(manifest.key)
@@ -157,10 +162,13 @@ class Home:
 
 
 def artifact_path(key: ArtifactKey) -> str:
-    """Where an artifact's object lies; every part of a partition key is safe in a path."""
-    return "/".join(
-        ["artifacts", key.kind, *key.partition.split("|"), f"{key.fingerprint}{KINDS[key.kind].suffix}"]
-    ).replace("//", "/")
+    """Where an artifact's object lies."""
+    return f"{folder_of(key.kind, key.partition)}/{key.fingerprint}{KINDS[key.kind].suffix}"
+
+
+def folder_of(kind: str, partition: str) -> str:
+    """Where the objects of a partition lie, each under its fingerprint; every part of a key is safe in a path."""
+    return "/".join(["artifacts", kind, *(part for part in partition.split("|") if part)])
 
 
 def read_checked(objects: Objects, path: str, digest: str) -> bytes:
@@ -181,16 +189,22 @@ def read_checked(objects: Objects, path: str, digest: str) -> bytes:
     return data
 
 
+def provenance(libraries: Iterable[str] = ()) -> dict[str, str]:
+    """The versions of the libraries that may move a result in its last digits, as far as they are installed.
+
+    Args:
+        libraries: those that this result hangs on, beside the ones that are told of every result.
+    """
+    found = {name: _version(name) for name in (*_LIBRARIES, *libraries)}
+    return {name: told for name, told in found.items() if told}
+
+
 @cache
-def provenance() -> dict[str, str]:
-    """The versions of the libraries that may move a result in its last digits."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def now() -> float:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from mediafm_assets.cli import main
 from mediafm_assets.cli.app import app
+from mediafm_assets.cli.running import dagster_instance
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import MediaFMError, PlanError
 from mediafm_core.stock import read_state
@@ -279,6 +280,24 @@ def test_status_says_what_there_is(mediafm, home):
 
 
 # Reading
+
+
+def test_a_withdrawn_title_is_gone_for_readers_and_from_disk_and_may_come_back(mediafm, home, tmp_path):
+    mediafm("report", "beta")
+    told = mediafm("withdraw", "beta", "--why", "licence ended").output
+    assert "withdrawn  beta" in told
+    assert "trained with it  v1" in told
+    assert [entry.title for entry in open_catalogue(str(home.root)).titles()] == ["alpha"]
+    files = [path.relative_to(home.root) for path in home.root.rglob("*") if path.is_file()]
+    assert not [f for f in files if "beta" in str(f) and f.parts[0] not in ("dagster", "delivered")]
+    with dagster_instance(home) as instance:
+        assert list(instance.get_dynamic_partitions("titles")) == ["alpha"]
+    assert json.loads(mediafm("status", "--json").output)["withdrawn"] == ["beta"]
+    refused = mediafm("ingest", deliver(tmp_path, "beta"))
+    assert refused.exit_code == 1
+    assert "beta" in mediafm("ingest", tmp_path / "beta", "--reinstate").output
+    mediafm("apply")
+    assert [entry.title for entry in open_catalogue(str(home.root)).titles()] == ["alpha", "beta"]
 
 
 def test_titles_are_listed_with_their_counts(mediafm, home):

@@ -14,6 +14,7 @@ from mediafm_core.ingest import taking
 from mediafm_core.ingest.listing import COMPLETE, deliveries_in, list_delivery
 from mediafm_core.ingest.taking import arrivals, examine, take, take_or_refuse
 from mediafm_core.planning.plan import plan
+from mediafm_core.release.withdrawing import withdraw
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests.fakes import make_home
@@ -449,3 +450,20 @@ def test_a_signature_knows_every_change_of_a_file(home: Home, folder: Path) -> N
     assert len(seen) == 4
     (folder / COMPLETE).touch()
     assert list_delivery(folder).signature in seen
+
+
+def test_a_withdrawn_title_is_refused_until_somebody_takes_it_again(home: Home, folder: Path) -> None:
+    take_in(home, folder)
+    withdraw(home, "a-film", why="licence ended")
+    assert titles(home) == {}
+    with pytest.raises(DeliveryError, match=r"withdrawn on .*: licence ended[^$]*--reinstate"):
+        take_in(home, folder)
+    landed = home.landing / "a-film"
+    folder.rename(landed)
+    (landed / COMPLETE).touch()
+    (listing,) = arrivals(home).complete
+    assert isinstance(take_or_refuse(home, listing), DeliveryError)
+    assert titles(home) == {}
+    assert take(home, examine(landed), reinstate=True)
+    assert set(titles(home)) == {"a-film"}
+    assert not take_in(home, landed)

@@ -15,6 +15,7 @@ from mediafm_core.identity import title_id
 from mediafm_core.planning import making
 from mediafm_core.planning.state import Step
 from mediafm_core.release.retiring import retire
+from mediafm_core.release.withdrawing import withdraw
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from tests import homes
@@ -118,6 +119,11 @@ SCENARIOS = [
         "an encoder that is retired before anything was made of it",
         declare_and_retire,
         lambda home: (),
+    ),
+    Scenario(
+        "a title that is withdrawn",
+        lambda home, folder: withdraw(home, "beta"),
+        lambda home: {SNAPSHOT},
     ),
     Scenario(
         "a new encoder",

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
 from mediafm_core.errors import IncompleteError, PlanError, ReleaseError
 from mediafm_core.release.retiring import retire
 from mediafm_core.release.rollback import publish_standing, roll_back
+from mediafm_core.release.withdrawing import free_withdrawn
 from mediafm_core.stock import read_state
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from tests import catalogue
@@ -65,6 +66,14 @@ class AnyWalk(RuleBasedStateMachine):
     @rule(title=st.sampled_from(range(len(POOL))), edit=st.sampled_from(sorted(EDITS)))
     def deliver_anew(self, title, edit):
         self.walk.deliver(EDITS[edit](self.walk.title(POOL[title]), self.walk.edit()))
+
+    @rule(title=st.sampled_from(range(len(POOL))))
+    def withdraw(self, title):
+        self.walk.withdraw(POOL[title])
+
+    @rule()
+    def free_withdrawn(self):
+        free_withdrawn(self.walk.home)
 
     @precondition(lambda self: self.walk.labelled)
     @rule(task=st.sampled_from(TASKS))
@@ -169,6 +178,8 @@ class AnyWalk(RuleBasedStateMachine):
         try:
             self.retry()
             self.walk.apply()
+            assert self.walk.plan() == ((), ())
+            self.walk.check_withdrawn()
             assert self.walk.plan() == ((), ())
             self.walk.check_objects()
         finally:

@@ -18,10 +18,11 @@ import pytest
 from mediafm_assets import carrying
 from mediafm_assets.jobs import refresh
 from mediafm_assets.sensors import reconcile
-from mediafm_core.catalogue.declared import Release
+from mediafm_core.catalogue.declared import WITHDRAWN, Release
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
 from mediafm_core.catalogue.title import Title
 from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out
+from mediafm_core.identity import TitleId
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.parking import held_up
@@ -30,6 +31,7 @@ from mediafm_core.planning.state import Step, scored_by
 from mediafm_core.probes.stage import freeze_training
 from mediafm_core.release.history import history
 from mediafm_core.release.promotion import make_release, promote
+from mediafm_core.release.withdrawing import free_withdrawn, withdraw
 from mediafm_core.snapshots import make_snapshot, open_snapshot, publish
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, artifact_path, read_checked
@@ -112,6 +114,8 @@ class Walk:
         for task in TASKS if labelled else ():
             self.edit_labels(task)
         self.digests: dict[ArtifactKey, str] = {}
+        self.withdrawn: set[TitleId] = set()
+        self.ever_withdrawn: set[TitleId] = set()
 
     def close(self) -> None:
         """Remove the home."""
@@ -123,8 +127,18 @@ class Walk:
     # What happens to the home
 
     def deliver(self, title: Title) -> None:
-        """Deliver a title, or deliver it anew."""
+        """Deliver a title, or deliver it anew; one that was withdrawn is active again then."""
         deliver(self.home, title)
+        if title.id in self.withdrawn:
+            self.home.declare(WITHDRAWN, title.id, {})
+            self.withdrawn.remove(title.id)
+
+    def withdraw(self, title: Title) -> None:
+        """Withdraw a title, if it is active."""
+        if title.id in read_state(self.home).titles:
+            withdraw(self.home, title.id)
+            self.withdrawn.add(title.id)
+            self.ever_withdrawn.add(title.id)
 
     def title(self, given: Title) -> Title:
         """The title as it stands in the catalogue, or as it would be delivered first."""
@@ -235,7 +249,7 @@ class Walk:
     def check_none_lost(self, before: Seen) -> None:
         """A title that readers saw they still see, unless what is live has changed, or it waits for a person."""
         now = self.check_readers()
-        lost = before.titles - now.titles
+        lost = before.titles - now.titles - self.withdrawn
         if before.live == now.live and lost:
             state = read_state(self.home)
             held = {key.partition.split("|")[-1] for key in held_up(state, desired(state).steps())}
@@ -243,12 +257,14 @@ class Walk:
             assert lost <= held, f"readers see {lost} no more, of which {held} are held up"
 
     def check_kept(self) -> None:
-        """What was committed is as it was, unless its encoder was retired."""
+        """What was committed is as it was, unless its encoder was retired or its title withdrawn."""
         retired = {spec.name for spec in read_state(self.home).retired}
         now = {row.key: row.digest for row in self.home.ledger.artifacts()}
         for key, digest in self.digests.items():
-            gone = split_partition(key.kind, key.partition).get("encoder") in retired and key not in now
-            assert gone or now[key] == digest, f"{key} was rewritten or lost"
+            axes = split_partition(key.kind, key.partition)
+            of_withdrawn = axes.get("title") in self.ever_withdrawn or (key.kind == "snapshot" and self.ever_withdrawn)
+            may_be_gone = axes.get("encoder") in retired or of_withdrawn
+            assert (may_be_gone and key not in now) or now[key] == digest, f"{key} was rewritten or lost"
         self.digests = now
 
     def check_readers(self) -> Seen:
@@ -279,6 +295,14 @@ class Walk:
         scored = scored_by(predictions.key, predictions.manifest.inputs)
         assert scored.heads == live.heads
         assert artifact_path(scored.contextual) == row["contextual_path"]
+
+    def check_withdrawn(self) -> None:
+        """Of withdrawn titles nothing is seen and nothing is left."""
+        free_withdrawn(self.home)
+        assert not self.check_readers().titles & self.withdrawn
+        paths = list(self.home.objects.sizes("artifacts"))
+        assert not [path for path in paths if self.withdrawn.intersection(path.split("/"))]
+        assert not [f for f in self.home.ledger.failures() if self.withdrawn.intersection(f.partition.split("|"))]
 
     def check_objects(self) -> None:
         """No object is damaged or lost; one without a row was left by a kill, and is what it would be made to again."""
