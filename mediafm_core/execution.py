@@ -35,6 +35,7 @@ class Draft(NamedTuple):
 
     payload: Payload
     facts: Mapping[str, Any]  # counts and durations, shown beside the artifact
+    libraries: tuple[str, ...] = ()  # that it hangs on, as pip names them, beside those that are told of everything
 
 
 class Status(StrEnum):
@@ -286,7 +287,7 @@ def _commit(home: Home, step: Step, draft: Draft, seconds: float) -> Outcome:
         inputs=step.inputs,
         facts=draft.facts,
         seconds=seconds,
-        provenance=provenance(),
+        provenance=provenance(draft.libraries),
         made_at=now(),
     )
     row = home.commit(manifest, draft.payload)

@@ -8,6 +8,13 @@ from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
+from mediafm_core.encoders import openai_text
+from mediafm_core.encoders.suites import ENCODERS, JOINTS, TOWERS, libraries_of
+from mediafm_core.store.home import provenance
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OURS = {"mediafm_core", "mediafm_assets"}
@@ -62,6 +69,27 @@ def test_dependencies_are_what_the_packages_import() -> None:
 def test_what_only_the_papers_suite_needs_is_imported_inside_functions() -> None:
     tops = {name for path in SOURCES for name in imported_at_the_top(path)}
     assert distributions_of(tops) & PAPER == set()
+
+
+def imported_by_way_of(module: str) -> set[str]:
+    """The top-level names that a module imports, and those of its own room that it imports."""
+    path = ROOT / f"{module.replace('.', '/')}.py"
+    froms = [node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    beside = {name for name in froms if name and name.startswith("mediafm_core.encoders.")}
+    return imported(path).union(*map(imported_by_way_of, beside))
+
+
+CARRYING = {"httpx2", "safetensors", "tiktoken"}
+"""They bring bytes, or count them, and move no number."""
+
+
+@pytest.mark.parametrize("name", sorted({*ENCODERS, *TOWERS, *JOINTS, openai_text.NAME}))
+def test_what_an_encoder_imports_is_told_beside_its_vectors(name: str) -> None:
+    table = {**ENCODERS, **TOWERS, **JOINTS}
+    module = table[name].load.__module__ if name in table else openai_text.__name__
+    instrument = Instrument(name=name, weights_sha256="0" * 64)
+    told = provenance(libraries_of(UnimodalSpec(modality=Modality.VIDEO, dims=1, instrument=instrument)))
+    assert distributions_of(imported_by_way_of(module)) - CARRYING <= told.keys()
 
 
 def test_the_record_names_every_dependency() -> None:

@@ -18,6 +18,7 @@ from mediafm_core.drift.reference import EncoderOf, Reference, Vectors, embed, f
 from mediafm_core.drift.scores import frozen_scores, scored
 from mediafm_core.drift.statistics import Shift, distances, head_shift, movement
 from mediafm_core.drift.verdicts import Finding, modality_finding, scores_finding
+from mediafm_core.encoders.suites import libraries_of
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import State, Step
 from mediafm_core.store.home import Home, now, provenance
@@ -38,7 +39,8 @@ def make_reference(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of
     asked = encoder_of or encoders_of(bench.home, payer)
     reference = embed(bench.suite(step), inputs(bench, step), asked, _known(bench, step))
     counts = {f"n_{modality.value}": len(embedded.digests) for modality, embedded in reference.items()}
-    return Draft(to_table(reference), {**counts, "accepted": step.ingredients["accepted"], **machine()})
+    facts = {**counts, "accepted": step.ingredients["accepted"], **machine()}
+    return Draft(to_table(reference), facts, _libraries(bench.suite(step)))
 
 
 def _known(bench: Bench, step: Step) -> Reference | None:
@@ -103,8 +105,8 @@ def measure(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: Encod
         accepted=accepted,
         at=now(),
         n={modality.value: len(pair.now) for modality, pair in pairs.items()},
-        provenance=_surroundings(),
-        changed=_changed(home, step),
+        provenance=_surroundings(suite),
+        changed=_changed(home, step, suite),
         movements={modality.value: moved._asdict() for modality, moved in movements.items()},
         limits={modality.value: of.to_json() for modality, of in limits.items()},
         release=release.name if release else None,
@@ -147,15 +149,19 @@ def _shifts(bench: Bench, step: Step, release: Release, pairs: _Pairs) -> dict[s
     return {task: head_shift(was[task], scores, again.labels[task]) for task, scores in again.scores.items()}
 
 
-def _surroundings() -> dict[str, str]:
-    return {**provenance(), **machine()}
+def _surroundings(suite: Suite) -> dict[str, str]:
+    return {**provenance(_libraries(suite)), **machine()}
 
 
-def _changed(home: Home, step: Step) -> dict[str, list[str | None]]:
+def _libraries(suite: Suite) -> tuple[str, ...]:
+    return tuple(sorted({name for modality in Modality for name in libraries_of(suite.spec(modality))}))
+
+
+def _changed(home: Home, step: Step, suite: Suite) -> dict[str, list[str | None]]:
     """What is otherwise around than when the reference was first made: name to old and new."""
     first = _since_acceptance(home, step)[0].manifest
     was = {**first.provenance, **{name: first.facts[name] for name in machine()}}
-    found = _surroundings()
+    found = _surroundings(suite)
     return {
         name: [was.get(name), found.get(name)] for name in sorted({*was, *found}) if was.get(name) != found.get(name)
     }

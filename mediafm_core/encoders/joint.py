@@ -61,6 +61,8 @@ class JointEntry(NamedTuple):
     """Its records, as `JointEncoder.specs`; the instrument bears the entry point's name."""
     load: Callable[..., JointEncoder]
     """Called with `n_threads`."""
+    libraries: tuple[str, ...] = ()
+    """As in `Entry`."""
 
 
 def fault_of(specs: Mapping[Modality, UnimodalSpec]) -> str | None:

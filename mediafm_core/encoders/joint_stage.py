@@ -15,7 +15,7 @@ from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.joint import JointShot, Vectors, blocks
 from mediafm_core.encoders.offered import Offered, n_threads
-from mediafm_core.encoders.suites import load_joint
+from mediafm_core.encoders.suites import libraries_of, load_joint
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
@@ -45,7 +45,7 @@ def make_jointly(bench: Bench, step: Step, modality: Modality) -> Draft:
         _keep(path, vectors)
     block = blocks({m: suite.spec(m) for m in suite.read_with(modality)}, vectors)[modality]
     facts = {"n_shots": len(spans), "dims": block.shape[1], "passes": 0 if was_kept else 1}
-    return Draft(vector_table(spans, block), facts)
+    return Draft(vector_table(spans, block), facts, libraries_of(suite.spec(modality)))
 
 
 def _encoded(bench: Bench, step: Step, modality: Modality, spans: list[Span]) -> Vectors:

@@ -33,6 +33,12 @@ def plugged_in() -> dict[str, EntryPoint]:
     return found
 
 
+def providers(name: str) -> tuple[str, ...]:
+    """The package that provides the encoder of that name, as pip names it; none where none does."""
+    point = plugged_in().get(name)
+    return (point.dist.name,) if point and point.dist else ()
+
+
 @cache
 def plugin(name: str) -> Entry | JointEntry:
     """The encoder of that name, which another package provides; its code is imported.

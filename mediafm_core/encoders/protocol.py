@@ -54,6 +54,8 @@ class Entry(NamedTuple):
     """Called with `n_threads`, and with `portion_bytes` where it takes shots in portions."""
     in_portions: bool = False
     """Whether several shots go through its network at once, and so a bound in bytes is to be kept."""
+    libraries: tuple[str, ...] = ()
+    """Packages that its vectors hang on, as pip names them; their versions are told beside what it makes."""
 
 
 def check_stills(stills: Stills, row: int, *, min_pixels: int) -> None:

@@ -16,7 +16,7 @@ from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.joint_stage import is_joint, make_jointly
 from mediafm_core.encoders.offered import Offered, n_threads
 from mediafm_core.encoders.paying import Payer
-from mediafm_core.encoders.suites import load
+from mediafm_core.encoders.suites import libraries_of, load
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
@@ -55,7 +55,8 @@ def _encoded(bench: Bench, step: Step, modality: Modality, read: Callable[[Span]
     spec = bench.suite(step).spec(modality)
     encoder = load(spec, n_threads=n_threads(), portion_bytes=bound(), place=place_of(bench.home, spec))
     vectors = encoder.encode(Offered(spans, read, bench.reporter.advance))
-    return Draft(vector_table(spans, vectors), {"n_shots": len(spans), "dims": vectors.shape[1]})
+    facts = {"n_shots": len(spans), "dims": vectors.shape[1]}
+    return Draft(vector_table(spans, vectors), facts, libraries_of(spec))
 
 
 def make_text(
@@ -75,7 +76,7 @@ def make_text(
     texts = table["text"].to_pylist()
     vectors, paid = _read_texts(bench, step, texts, payer, bound)
     facts = {"n_shots": len(texts), "n_with_text": sum(1 for text in texts if text), "dims": vectors.shape[1]}
-    return Draft(vector_table(spans_of(table), vectors), {**facts, **paid})
+    return Draft(vector_table(spans_of(table), vectors), {**facts, **paid}, libraries_of(bench.suite(step).text))
 
 
 class _ReadTexts(NamedTuple):
@@ -120,4 +121,4 @@ def make_metadata(
     vectors, paid = _read_texts(bench, step, [metadata.described], payer, bound)
     said = {"text": metadata.described, "text_as_the_post": metadata.as_the_post, "rendering": RENDERING}
     facts = {**said, "dims": vectors.shape[1], **paid}
-    return Draft(pa.table({"vector": vector_column(vectors)}), facts)
+    return Draft(pa.table({"vector": vector_column(vectors)}), facts, libraries_of(bench.suite(step).text))

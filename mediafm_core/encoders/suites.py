@@ -23,17 +23,24 @@ from mediafm_core.encoders.batches import PORTION_BYTES
 from mediafm_core.encoders.joint import JointEncoder, JointEntry, OneModality
 from mediafm_core.encoders.pacing import Limits, pace_of
 from mediafm_core.encoders.paying import Payer, Purse
-from mediafm_core.encoders.plugins import plugin
+from mediafm_core.encoders.plugins import plugged_in, plugin, providers
 from mediafm_core.encoders.protocol import Entry, UnimodalEncoder
+from mediafm_core.encoders.towers import LIBRARIES
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
 from mediafm_core.identity import canonical_json
 from mediafm_core.weights.folders import TOKENIZER, ModelFolder, check_folder, read_folder
 
 ENCODERS: Mapping[str, Entry] = MappingProxyType(
     {
-        efficientnet_lite0.NAME: Entry(efficientnet_lite0.spec, efficientnet_lite0.EfficientNetLite0, in_portions=True),
-        whisper_tiny_en.NAME: Entry(whisper_tiny_en.spec, whisper_tiny_en.WhisperTinyEn),
-        minilm_l6.NAME: Entry(minilm_l6.spec, minilm_l6.MiniLML6, in_portions=True),
+        efficientnet_lite0.NAME: Entry(
+            efficientnet_lite0.spec, efficientnet_lite0.EfficientNetLite0, in_portions=True, libraries=("openvino",)
+        ),
+        whisper_tiny_en.NAME: Entry(
+            whisper_tiny_en.spec, whisper_tiny_en.WhisperTinyEn, libraries=("ctranslate2", "faster-whisper")
+        ),
+        minilm_l6.NAME: Entry(
+            minilm_l6.spec, minilm_l6.MiniLML6, in_portions=True, libraries=("openvino", "tokenizers")
+        ),
     }
 )
 """Every unimodal encoder whose weights come with a package of ours, by its instrument's name."""
@@ -166,6 +173,25 @@ def specs_of(name: str) -> Mapping[Modality, UnimodalSpec]:
         return entry.specs()
     spec = entry.spec()
     return {spec.modality: spec}
+
+
+def libraries_of(spec: UnimodalSpec) -> tuple[str, ...]:
+    """The packages that an encoder's vectors hang on, as pip names them, its own among them where it is plugged in.
+
+    None of an encoder that is not at hand: its vectors came with the deliveries.
+    """
+    return _libraries(spec.instrument.name)
+
+
+@cache
+def _libraries(name: str) -> tuple[str, ...]:
+    if name in TOWERS or name in JOINTS:
+        return LIBRARIES
+    if name == openai_text.NAME:
+        return ("openai",)
+    if name in ENCODERS:
+        return ENCODERS[name].libraries
+    return (*providers(name), *plugin(name).libraries) if name in plugged_in() else ()
 
 
 def _of_kind(kind: type[_Kind], entry: Any, name: str) -> _Kind:

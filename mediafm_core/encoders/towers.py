@@ -11,6 +11,8 @@ from mediafm_core.errors import WeightsError
 from mediafm_core.weights.folders import ModelFolder, check_folder
 
 PRECISION = "float32"
+LIBRARIES = ("pillow", "tokenizers", "torch", "transformers")
+"""What the vectors of such a network hang on: pictures are scaled by pillow."""
 
 
 def instrument_of(folder: ModelFolder, name: str, choices: Mapping[str, Any]) -> Instrument:

@@ -29,7 +29,8 @@ def make_timed_text(bench: Bench, step: Step) -> Draft:
         "sources": ", ".join(sorted(n_of_source)) or "none",
         "files": ", ".join(file.name for file in files) or "none",
     }
-    return Draft(pa.table({**span_columns(spans), "text": pa.array(texts, pa.string())}), facts)
+    table = pa.table({**span_columns(spans), "text": pa.array(texts, pa.string())})
+    return Draft(table, facts, ("pysubs2",) if files else ("faster-whisper",))
 
 
 def _chosen(bench: Bench, step: Step) -> list[DeliveredFile]:

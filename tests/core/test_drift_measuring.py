@@ -190,12 +190,25 @@ def test_another_width_is_an_error_and_no_measurement(watched: Watched) -> None:
     assert len(watched.history) == 1
 
 
+def test_what_its_encoders_hang_on_is_told_beside_the_reference_and_each_measurement(tmp_path: Path) -> None:
+    bought = replace(SUITE.text, instrument=replace(SUITE.text.instrument, name=openai_text.NAME))
+    heard = replace(SUITE.audio, instrument=replace(SUITE.audio.instrument, name="whisper-tiny-en"))
+    suite = replace(SUITE, text=bought, audio=heard)
+    watched = Watched(make_home(tmp_path / "home", (), suites=(suite,), encoders=(), production=None), suite)
+    watched.declare()
+    last = watched.measured()
+    (reference,) = watched.home.ledger.artifacts("canaries")
+    for told in (last.provenance, reference.manifest.provenance):
+        assert {"openai", "faster-whisper", "numpy"} <= told.keys()
+    assert last.changed == {}
+
+
 def test_versions_that_changed_since_the_reference_are_said(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     from mediafm_core.drift import measuring
 
     watched.run()
     versions = {**measuring.provenance(), "openvino": "9.9"}
-    monkeypatch.setattr(measuring, "provenance", lambda: versions)
+    monkeypatch.setattr(measuring, "provenance", lambda _: versions)
     changed = watched.measured().changed
     assert list(changed) == ["openvino"]
     assert changed["openvino"][1] == "9.9"

@@ -172,6 +172,7 @@ def test_a_title_is_embedded_in_one_pass_and_fused_as_any_other(empty_home: Home
     assert sum(made[kind].facts["passes"] for kind in THREE) == 1
     assert made["fused_embeddings"].facts["dims"] == 96
     assert made["metadata_embedding"].facts["dims"] == 32
+    assert all("transformers" in row.manifest.provenance for kind in THREE for row in home.ledger.artifacts(kind))
 
     again = homes.deliver(tmp_path / "again", "alpha", synopsis="A fox.", caption="Good night.")
     homes.ingest(home, again)

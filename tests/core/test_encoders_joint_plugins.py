@@ -138,10 +138,14 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     site = install_example(tmp_path / "site", of=NAME)
     monkeypatch.syspath_prepend(site)
     monkeypatch.delitem(sys.modules, "light_and_letters", raising=False)
-    for cached in (plugins.plugin, suites._joint, suites._loaded):
-        cached.cache_clear()
+    forget()
     yield site
-    for cached in (plugins.plugin, suites._joint, suites._loaded):
+    forget()
+
+
+def forget() -> None:
+    """What a process remembers of the packages around it."""
+    for cached in (plugins.plugin, suites._joint, suites._libraries):
         cached.cache_clear()
 
 
@@ -158,6 +162,14 @@ def test_one_whose_records_break_a_rule_is_refused_before_a_suite_has_it(site: P
     (site / "light_and_letters.py").write_text(text.replace('JOINT: ["video", "text"], ', ""))
     with pytest.raises(EncoderMismatchError, match="names its modalities"):
         choose(Modality.VIDEO, NAME)
+
+
+def test_what_its_vectors_hang_on_is_its_package_and_what_its_entry_names(site: Path) -> None:
+    text = (site / "light_and_letters.py").read_text()
+    named = text.replace("JointEntry(specs, LightAndLetters)", 'JointEntry(specs, LightAndLetters, ("pillow",))')
+    (site / "light_and_letters.py").write_text(named)
+    assert suites.libraries_of(suites.specs_of(NAME)[Modality.TEXT]) == ("light_and_letters", "pillow")
+    assert suites.libraries_of(SPECS[Modality.TEXT]) == ()  # not at hand
 
 
 def test_a_record_of_a_joint_encoder_loads_no_unimodal_one_and_the_other_way_round(site: Path) -> None:
@@ -181,3 +193,5 @@ def test_a_title_is_embedded_by_it_in_one_pass(site: Path, empty_home: Home, tmp
     assert {outcome.status for outcome in made.values()} <= {Status.MADE, Status.KEPT}, made
     assert sum(made[kind].facts["passes"] for kind in kinds[:2]) == 1
     assert [made[kind].facts["dims"] for kind in kinds] == [8, 256, 256]
+    for row in (row for kind in kinds for row in home.ledger.artifacts(kind)):
+        assert row.manifest.provenance["light_and_letters"] == "1.0"  # the package that provides it

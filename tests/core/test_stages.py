@@ -150,6 +150,7 @@ def test_captions_of_all_files_come_in_order_of_time(delivered: Home, monkeypatc
     (row,) = delivered.ledger.artifacts("timed_text")
     assert row.manifest.facts["sources"] == "audio_description, captions"
     assert row.manifest.facts["n_cues"] == 2
+    assert ("pysubs2" in row.manifest.provenance, "faster-whisper" in row.manifest.provenance) == (True, False)
     assert tables["timed_text"]["text"][0].as_py() == "A tile. in the second"
 
 
@@ -168,6 +169,7 @@ def test_a_title_without_captions_is_listened_to(home: Home, film, monkeypatch: 
     made(home, {"timed_text": timed_text_stage.make_timed_text}, "shots", "timed_text")
     (row,) = home.ledger.artifacts("timed_text")
     assert row.manifest.facts["sources"] == "speech_recognition"
+    assert ("pysubs2" in row.manifest.provenance, "faster-whisper" in row.manifest.provenance) == (False, True)
     assert heard[0] == pytest.approx(3 * 16_000, rel=0.05)
 
 
