@@ -15,6 +15,7 @@ from mediafm_assets.previews import preview
 from mediafm_assets.resources import (
     REPORTER,
     HomeResource,
+    device_from_environment,
     payer_from_environment,
     portion_bytes_from_environment,
     user_of_process,
@@ -53,15 +54,16 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         ),
         "fused_embeddings": Stage(make_fused),
         "pretraining_corpus": Stage(make_corpus),
-        "mediafm_encoder": Stage(make_encoder, settle=forget_training),
-        "contextual_embeddings": Stage(make_contextual),
+        "mediafm_encoder": Stage(partial(make_encoder, device=device_from_environment), settle=forget_training),
+        "contextual_embeddings": Stage(partial(make_contextual, device=device_from_environment)),
         "labels": Stage(make_labels),
         "probe_heads": Stage(make_head, settle=freeze_training),
         "predictions": Stage(make_predictions),
         "probe_report": Stage(make_report),
-        "ablation_report": Stage(make_ablation, settle=forget_rows),
+        "ablation_report": Stage(partial(make_ablation, device=device_from_environment), settle=forget_rows),
         "canaries": Stage(
-            partial(make_reference, payer=payer_from_environment), settle=partial(measure, payer=payer_from_environment)
+            partial(make_reference, payer=payer_from_environment),
+            settle=partial(measure, payer=payer_from_environment, device=device_from_environment),
         ),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),

@@ -8,17 +8,21 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import dagster as dg
 from pydantic import Field
 
+from mediafm_core.devices import Device, device_of
 from mediafm_core.encoders.batches import PORTION_BYTES
 from mediafm_core.encoders.paying import Payer, Secret
-from mediafm_core.errors import DimensionError, RemoteError
+from mediafm_core.errors import DeviceError, DimensionError, RemoteError
 from mediafm_core.execution import LogReporter, Reporter
 from mediafm_core.store.home import Home
+
+if TYPE_CHECKING:
+    import torch
 
 HOME_VARIABLE = "MEDIAFM_HOME"
 DEFAULT_HOME = ".mediafm"
@@ -43,11 +47,35 @@ class Place(NamedTuple):
 
     rank: int  # from 0
     size: int  # how many they are
+    on_machine: int  # from 0 among those of this machine
 
 
 def place_among_processes() -> Place:
     """What torchrun says to each process that it starts."""
-    return Place(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    return Place(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+
+
+DEVICE_VARIABLE = "MEDIAFM_DEVICE"
+
+
+def device_from_environment(place: int = 0) -> "torch.device":
+    """Where models of torch compute in this process.
+
+    Args:
+        place: of the process among those of this machine that compute together.
+
+    Raises:
+        DeviceError: the environment names none, or one that is not there.
+    """
+    named = os.environ.get(DEVICE_VARIABLE) or Device.AUTO
+    if named not in tuple(Device):
+        raise DeviceError(
+            DEVICE_VARIABLE,
+            found=repr(named),
+            expected=f"one of {', '.join(Device)}",
+            next_step="Mend the environment, or leave the variable out: then a GPU is taken where there is one.",
+        )
+    return device_of(Device(named), place)
 
 
 PORTION_VARIABLE = "MEDIAFM_PORTION_MIB"

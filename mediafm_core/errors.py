@@ -15,6 +15,7 @@
     |-- ConformanceError        an encoder breaks a law of the protocol
     |-- RemoteError             a model behind an API cannot be used, or answered wrongly
     |   `-- BudgetError             ... or its next request could cost more than the run may spend
+    |-- DeviceError             the device that was asked for is not there
     |-- TrainingError           pre-training cannot start, or cannot go on
     |-- ReleaseError            an encoder may not go live, go back or be retired
     |   |-- IncompleteError         ... a candidate that lacks some of what a release holds
@@ -110,6 +111,10 @@ class RemoteError(MediaFMError):
 
 class BudgetError(RemoteError):
     """The next request could cost more than a run may still spend; it was not sent."""
+
+
+class DeviceError(MediaFMError):
+    """The device that was asked for is not on this machine, or there are fewer of it than processes."""
 
 
 class TrainingError(MediaFMError):

@@ -18,7 +18,7 @@ from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey, split_partition
 from mediafm_core.catalogue.suite import Suite
 from mediafm_core.catalogue.title import Part, Title
-from mediafm_core.errors import BudgetError, DeliveryError, MediaFMError, PlanError
+from mediafm_core.errors import BudgetError, DeliveryError, DeviceError, MediaFMError, PlanError
 from mediafm_core.lookahead import Coming, Lookahead
 from mediafm_core.planning.desired import Desired, desired, encoder_steps, release
 from mediafm_core.planning.plan import snapshot_step
@@ -44,7 +44,7 @@ class Status(StrEnum):
     MADE = "made"
     KEPT = "kept"  # it existed
     FAILED = "failed"
-    BLOCKED = "blocked"  # an input does not exist, or the run's money is spent; not held against the step
+    BLOCKED = "blocked"  # an input, the run's money or the device is not there; not held against the step
 
 
 class Outcome(NamedTuple):
@@ -271,7 +271,7 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
         try:
             draft = stage.make(bench, step)
             outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
-        except BudgetError as error:  # nothing is wrong with the step: it waits for another run's money
+        except (BudgetError, DeviceError) as error:  # nothing is wrong with the step: it waits for another run
             return Outcome(step.key, Status.BLOCKED, error=str(error))
         except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
             return _failed(bench, step, error, time.perf_counter() - start)

@@ -15,6 +15,7 @@ import dagster as dg
 from dagster._core.errors import DagsterPipesExecutionError  # it has no public name; tests/upstream pins it
 from dagster_pipes import PipesMessage, PipesParams
 
+from mediafm_assets.resources import device_from_environment
 from mediafm_core.errors import TrainingError
 from mediafm_core.execution import Bench, Draft, Reporter, Stage
 from mediafm_core.planning.state import Step
@@ -42,8 +43,9 @@ def trained_by(context: Context, n_processes: int) -> Mapping[str, Stage]:
 
 
 def _make(context: Context, n_processes: int, bench: Bench, step: Step) -> Draft:
+    device_from_environment(n_processes - 1)  # or it is said here that there are too few
     _launch(context, n_processes, bench, step)
-    draft = make_encoder(bench, step)
+    draft = make_encoder(bench, step, device_from_environment)
     return draft._replace(facts={**draft.facts, "processes": n_processes})
 
 
@@ -60,7 +62,7 @@ def _launch(context: Context, n_processes: int, bench: Bench, step: Step) -> Non
             dg.PipesSubprocessClient(message_reader=heard).run(
                 context=context,
                 command=[*torchrun, "-m", WORKER],
-                env={"GLOO_SOCKET_IFNAME": _LOOPBACK},
+                env=dict.fromkeys(("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"), _LOOPBACK),
                 extras={"home": str(bench.home.root), "encoder": name, "meeting": f"file://{meeting}/processes"},
             )
     except DagsterPipesExecutionError as error:

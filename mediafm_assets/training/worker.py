@@ -18,7 +18,7 @@ from dagster_pipes import (
     open_dagster_pipes,
 )
 
-from mediafm_assets.resources import HomeResource, place_among_processes
+from mediafm_assets.resources import HomeResource, device_from_environment, place_among_processes
 from mediafm_core.errors import MediaFMError, TrainingError
 from mediafm_core.execution import Bench, LogReporter, Outcome, Reporter
 from mediafm_core.planning.desired import desired, encoder_steps
@@ -36,9 +36,10 @@ _LOOKED_S = 5.0  # between two looks at whether there still is a run
 def main() -> int:
     """Train; the exit code is 1 where that failed with an error of ours, which the first process has told the run."""
     try:
-        given, (rank, size) = _given(), place_among_processes()
+        given, (rank, size, place) = _given(), place_among_processes()
+        device = device_from_environment(place)
         meeting = given["extras"]["meeting"]
-        with join(init_method=meeting, rank=rank, size=size) as peers, _told(peers) as pipes:
+        with join(init_method=meeting, rank=rank, size=size, device=device) as peers, _told(peers) as pipes:
             home = Home.open(Path(given["extras"]["home"]))
             reporter = _Telling(pipes, given["run_id"], home) if pipes else LogReporter()
             _training(home, given["extras"]["encoder"], reporter).go_on(peers)

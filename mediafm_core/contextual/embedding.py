@@ -40,7 +40,7 @@ def embed_title(
     """Embed one title of any length.
 
     Args:
-        encoder: on the CPU; its mode and its weights are left as they were.
+        encoder: on any device; its mode and its weights are left as they were.
         fused: (S, F) float32 fused embeddings, one row for each shot; an absent modality is an all-zero block.
         metadata: (M,) float32 embedding of synopsis and tags; None where there is none.
         title: its id, for messages.
@@ -55,8 +55,8 @@ def embed_title(
     pieces = [piece(tensors.fused, tensors.metadata, span) for span in spans]
     with _reading(in_precision(encoder)) as reader:
         read = [_read(reader, pieces[i : i + windows_at_once]) for i in range(0, len(pieces), windows_at_once)]
-    shots = [row.float().numpy() for encoded in read for row in encoded.shots]
-    cls = [row.float().numpy() for encoded in read for row in encoded.cls]
+    shots = [row.float().cpu().numpy() for encoded in read for row in encoded.shots]
+    cls = [row.float().cpu().numpy() for encoded in read for row in encoded.cls]
     return _finite(title, Contextual(*stitch(spans, shots, cls)))
 
 
@@ -81,7 +81,7 @@ def _reading(encoder: MediaFM) -> Iterator[MediaFM]:
 
 def _read(encoder: MediaFM, pieces: list[Piece]) -> Encoded:
     """Windows of one title: all are equally long, so there is no padding to be told apart."""
-    fused, metadata, fraction = (torch.stack(parts) for parts in zip(*pieces, strict=True))
+    fused, metadata, fraction = (torch.stack(parts).to(encoder.device) for parts in zip(*pieces, strict=True))
     return encoder.read(fused, None, fraction, metadata)
 
 

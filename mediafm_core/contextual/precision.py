@@ -23,16 +23,15 @@ def in_precision(encoder: MediaFM) -> MediaFM:
     """
     if encoder.config.precision is Precision.FLOAT32:
         return encoder
-    return _in_bfloat16(encoder, tuple((id(p), p._version) for p in encoder.parameters()))
+    return _in_bfloat16(encoder, encoder.device, tuple((id(p), p._version) for p in encoder.parameters()))
 
 
 @lru_cache(maxsize=1)
-def _in_bfloat16(encoder: MediaFM, _weights: _Weights) -> MediaFM:
+def _in_bfloat16(encoder: MediaFM, device: torch.device, _weights: _Weights) -> MediaFM:
     """Parameters alone: the corpus means stay in float32, since what is left after centring may be small."""
-    copy = deepcopy(encoder).requires_grad_(False)
-    for parameter in copy.parameters():
-        parameter.data = parameter.data.to(torch.bfloat16)
-    if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    copy = deepcopy(encoder).requires_grad_(False).to(torch.bfloat16)
+    copy.centring.mean = encoder.centring.mean
+    if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         _pack(copy, copy.config.window)
     return copy
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mediafm_core.devices import DeviceOf, name_of, on_cpu
 from mediafm_core.errors import EncoderMismatchError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
@@ -14,14 +15,16 @@ from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.vectors import spans_of, vector_table, vectors_of, with_metadata
 
 if TYPE_CHECKING:
+    import torch
+
     from mediafm_core.model.checkpoint import Loaded
 
 
-def make_contextual(bench: Bench, step: Step) -> Draft:
-    """The contextual embeddings of a title by one encoder."""
+def make_contextual(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draft:
+    """The contextual embeddings of a title by one encoder, which is read on this device."""
     from mediafm_core.contextual.embedding import embed_title
 
-    loaded = _loaded(bench.read(step, "encoder"))
+    loaded = _loaded(bench.read(step, "encoder"), device())
     suite = bench.encoder(step).suite
     if loaded.manifest["suite"] != suite:
         raise EncoderMismatchError(
@@ -35,17 +38,17 @@ def make_contextual(bench: Bench, step: Step) -> Draft:
     embedded = embed_title(loaded.encoder, vectors_of(fused), metadata, title=step.axes["title"])
     table = vector_table(spans_of(fused), embedded.shots)
     title_vector = base64.b64encode(embedded.title.astype(np.float16).tobytes())
-    facts = {"n_shots": len(embedded.shots), "dims": embedded.shots.shape[1]}
+    facts = {"n_shots": len(embedded.shots), "dims": embedded.shots.shape[1], "device": name_of(loaded.encoder.device)}
     return Draft(with_metadata(table, {TITLE_VECTOR.decode(): title_vector}), facts)
 
 
-def _loaded(data: bytes) -> "Loaded":
+def _loaded(data: bytes, device: "torch.device") -> "Loaded":
     """The encoder in these bytes; the one that was used last stays in memory for the next title."""
-    return _last(hashlib.sha256(data).digest(), data)
+    return _last(hashlib.sha256(data).digest(), data, device)
 
 
 @lru_cache(maxsize=1)
-def _last(_digest: bytes, data: bytes) -> "Loaded":
+def _last(_digest: bytes, data: bytes, device: "torch.device") -> "Loaded":
     from mediafm_core.model.checkpoint import load
 
-    return load(data)
+    return load(data, device)

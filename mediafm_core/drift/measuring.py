@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from mediafm_core.catalogue.declared import Release
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.catalogue.suite import Modality, Suite
+from mediafm_core.devices import DeviceOf, on_cpu
 from mediafm_core.drift.asking import PayerOf, encoders_of, nobody
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality
 from mediafm_core.drift.history import Measurement, history, record
@@ -82,10 +83,16 @@ class _Pair(NamedTuple):
 _Pairs = Mapping[Modality, _Pair]
 
 
-def measure(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: EncoderOf | None = None) -> None:
+def measure(
+    bench: Bench,
+    step: Step,
+    payer: PayerOf = nobody,
+    encoder_of: EncoderOf | None = None,
+    device: DeviceOf = on_cpu,
+) -> None:
     """Embed the canaries again, hold them against the reference, and append what was found to the history.
 
-    Arguments as in `make_reference`.
+    Arguments as in `make_reference`; and where the MediaFM encoder reads.
 
     Raises:
         DimensionError: an encoder gives another width, or numbers that are not finite.
@@ -97,7 +104,7 @@ def measure(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: Encod
     limits = _limits(home, suite, accepted, pairs)
     movements = {modality: movement(*pair) for modality, pair in pairs.items()}
     release = live_on(bench.state, suite)
-    shifts = _shifts(bench, step, release, pairs) if release else {}
+    shifts = _shifts(bench, step, release, pairs, device) if release else {}
     found = [_finding(m, pair, limits[m]) for m, pair in pairs.items()]
     found += [scores_finding(task, shift) for task, shift in shifts.items()]
     measurement = Measurement(
@@ -137,15 +144,15 @@ def live_on(state: State, suite: Suite) -> Release | None:
     return release if release and release.heads and release.encoder in bound else None
 
 
-def _shifts(bench: Bench, step: Step, release: Release, pairs: _Pairs) -> dict[str, Shift]:
+def _shifts(bench: Bench, step: Step, release: Release, pairs: _Pairs, device: DeviceOf) -> dict[str, Shift]:
     """What the heads of the live release make of it, on clips of the canaries that were made."""
     suite, wish = bench.suite(step), bench.state.canaries[step.axes["suite"]]
     made = _table(bench.home, wish.tables[0])
     n_made = {modality: len(of_modality(made, modality)) for modality in pairs}
     before = {modality: pair.before[: n_made[modality]] for modality, pair in pairs.items()}
     now_vectors = {modality: pair.now[: n_made[modality]] for modality, pair in pairs.items()}
-    was = frozen_scores(bench.home, release, suite, wish.accepted, before)
-    again = scored(bench.home, release, suite, now_vectors)
+    was = frozen_scores(bench.home, release, suite, wish.accepted, before, device())
+    again = scored(bench.home, release, suite, now_vectors, device())
     return {task: head_shift(was[task], scores, again.labels[task]) for task, scores in again.scores.items()}
 
 

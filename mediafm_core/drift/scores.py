@@ -20,6 +20,8 @@ from mediafm_core.fusion import fuse
 from mediafm_core.store.home import Home
 
 if TYPE_CHECKING:
+    import torch
+
     from mediafm_core.probes.features import Origin, TitleShots
     from mediafm_core.probes.heads import Probe
 
@@ -66,7 +68,13 @@ def canary_titles(vectors: Mapping[Modality, Vectors], suite: Suite) -> Iterator
         yield CanaryTitle(fused[start : start + SHOTS_PER_TITLE], vectors[Modality.TEXT][start])
 
 
-def scored(home: Home, release: Release, suite: Suite, vectors: Mapping[Modality, Vectors]) -> Scored:
+def scored(
+    home: Home,
+    release: Release,
+    suite: Suite,
+    vectors: Mapping[Modality, Vectors],
+    device: "torch.device | None" = None,
+) -> Scored:
     """Score the canary clips by the heads of a release.
 
     Args:
@@ -74,6 +82,7 @@ def scored(home: Home, release: Release, suite: Suite, vectors: Mapping[Modality
         release: bound to this suite.
         suite: whose vectors they are.
         vectors: by modality, (n, D) each.
+        device: where the encoder reads; by default on the CPU.
     """
     from mediafm_core.contextual.embedding import embed_title
     from mediafm_core.model.checkpoint import load
@@ -82,7 +91,7 @@ def scored(home: Home, release: Release, suite: Suite, vectors: Mapping[Modality
 
     keys = {task: head_key(release, task) for task in sorted(release.heads)}
     probes = {task: Probe.from_bytes(home.read(key)) for task, key in keys.items()}
-    encoder = load(home.read(encoder_key(home, release))).encoder
+    encoder = load(home.read(encoder_key(home, release)), device).encoder
     origin = Origin(release.encoder, suite.id)
     titles = [
         _title(f"canary-{i}", origin, *embed_title(encoder, title.fused, title.metadata))
@@ -93,7 +102,12 @@ def scored(home: Home, release: Release, suite: Suite, vectors: Mapping[Modality
 
 
 def frozen_scores(
-    home: Home, release: Release, suite: Suite, accepted: int, before: Mapping[Modality, Vectors]
+    home: Home,
+    release: Release,
+    suite: Suite,
+    accepted: int,
+    before: Mapping[Modality, Vectors],
+    device: "torch.device | None" = None,
 ) -> Scores:
     """The scores of before: those that were frozen for this release and acceptance, or else that are frozen now.
 
@@ -103,13 +117,14 @@ def frozen_scores(
         suite: the release's.
         accepted: the acceptance that `before` belongs to.
         before: the reference's vectors.
+        device: as for `scored`, where they are frozen now.
     """
     from safetensors import numpy as safetensors
 
     name = f"{suite.id}|{release.name}|{accepted}"
     frozen = home.ledger.declared_one(_FROZEN, name)
     if frozen is None:
-        made = scored(home, release, suite, before).scores
+        made = scored(home, release, suite, before, device).scores
         frozen = {"scores": home.blobs.keep_bytes(safetensors.save(dict(made)))}
         home.declare(_FROZEN, name, frozen)
     return safetensors.load(home.blobs.path(frozen["scores"]).read_bytes())

@@ -30,11 +30,15 @@ def save(encoder: MediaFM, manifest: Mapping[str, Any]) -> bytes:
     """
     said = {"format": FORMAT, "model": encoder.config.to_json(), "manifest": dict(manifest)}
     stored = rows_as_stored(encoder.state_dict(), encoder.config)
-    return pack({name: tensor.cpu() for name, tensor in stored.items()}, said)
+    return pack(stored, said)
 
 
-def load(data: bytes) -> Loaded:
+def load(data: bytes, device: torch.device | None = None) -> Loaded:
     """Read what `save` wrote, without running anything that the bytes say.
+
+    Args:
+        data: what it wrote.
+        device: where the encoder is to be; by default on the CPU.
 
     Raises:
         ArtifactError: the bytes are damaged, of another format, or hold other tensors than their configuration asks.
@@ -45,7 +49,7 @@ def load(data: bytes) -> Loaded:
         encoder = MediaFM(ModelConfig.from_json(said["model"]))
     _check(tensors, encoder.state_dict())
     encoder.load_state_dict(rows_as_used(tensors, encoder.config), assign=True)
-    return Loaded(encoder.eval(), said["manifest"])
+    return Loaded(encoder.eval().to(device or torch.device("cpu")), said["manifest"])
 
 
 def _check(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:

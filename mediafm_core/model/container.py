@@ -23,8 +23,8 @@ class Contents(NamedTuple):
 
 
 def pack(tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> bytes:
-    """The same content gives the same bytes. The manifest's values are JSON; NaN is refused with ValueError."""
-    return save({k: t.detach().contiguous() for k, t in tensors.items()}, {_KEY: canonical_json(manifest)})
+    """The same content gives the same bytes, wherever it is. The manifest's values are JSON; NaN is a ValueError."""
+    return save({k: t.detach().cpu().contiguous() for k, t in tensors.items()}, {_KEY: canonical_json(manifest)})
 
 
 def unpack(data: bytes, what: str, format_version: int) -> Contents:

@@ -56,6 +56,11 @@ class MediaFM(nn.Module):
         self.norm = nn.LayerNorm(config.hidden)
         self.output_proj = nn.Linear(config.hidden, config.fused_dims)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.centring.mean.device
+
     @classmethod
     def new(cls, config: ModelConfig, generator: torch.Generator) -> Self:
         """An encoder with fresh weights, the same for the same state of `generator`, and a zero corpus mean."""

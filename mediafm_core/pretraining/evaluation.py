@@ -50,7 +50,7 @@ def held_out_loss(
     was_training = encoder.training
     encoder.eval()
     total, n_masked = 0.0, 0.0
-    with torch.no_grad(), passes(config.trainer.precision):
+    with torch.no_grad(), passes(config.trainer.precision, encoder.device):
         for questions in asked:
             counts = count(questions)
             shares = [

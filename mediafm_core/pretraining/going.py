@@ -105,7 +105,8 @@ class Training:
         """Train from the last saved state to the end; a finished state is only read.
 
         Args:
-            peers: the processes that train together; by default this one alone. The first one saves and reports.
+            peers: the processes that train together; by default this one alone, on the CPU. The first one saves
+                and reports.
 
         Raises:
             TrainingError: as `train`.

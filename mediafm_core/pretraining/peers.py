@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mediafm_core.errors import TrainingError
 
 _TIMEOUT_S = 45.0  # how long a process waits for another one; a process that dies is noticed at once
+_CPU = torch.device("cpu")
 _BUCKET = 2**24  # numbers that are added up in one message
 
 _T = TypeVar("_T")
@@ -31,13 +32,14 @@ def _is_the_sum(_: Tensor) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peers:
-    """This process among those that train together; by default it is the only one.
+    """This process among those that train together; by default it is the only one, on the CPU.
 
     Both calls end with a TrainingError where another process is gone.
     """
 
     rank: int = 0
     size: int = 1
+    device: torch.device = _CPU  # where this one computes
     add_up: Callable[[Tensor], None] = _is_the_sum  # replaces a tensor by its sum over the processes, the same in all
     gather: Callable[[Any], list[Any]] = _only_own  # every process's value, by rank
 
@@ -63,7 +65,12 @@ class Peers:
 
 @contextmanager
 def join(
-    *, init_method: str = "env://", rank: int = -1, size: int = -1, backend: str = "gloo", timeout_s: float = _TIMEOUT_S
+    *,
+    init_method: str = "env://",
+    rank: int = -1,
+    size: int = -1,
+    device: torch.device = _CPU,
+    timeout_s: float = _TIMEOUT_S,
 ) -> Iterator[Peers]:
     """Meet the other processes, and part from them at the end.
 
@@ -71,7 +78,8 @@ def join(
         init_method: where they meet, as torch.distributed has it; `env://`, under torchrun, also says who is who.
         rank: of this process; -1 if `init_method` says it.
         size: how many they are; -1 likewise.
-        backend: gloo on CPU. nccl, for CUDA, was never tried here.
+        device: where this process computes, each GPU for one process. Gradients are added up where they are: by gloo on
+            CPUs, by nccl on GPUs, which was never tried here. All else is told through gloo.
         timeout_s: how long to wait for another process before it counts as gone. Longer than the longest question and
             than the writing of a saved state take.
 
@@ -79,11 +87,18 @@ def join(
         TrainingError: they do not all come, or one of them is lost later.
     """
     given = {"rank": rank, "world_size": size, "timeout": timedelta(seconds=timeout_s)}
-    _or_lost(lambda: dist.init_process_group(backend, init_method=init_method, **given))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    _or_lost(lambda: dist.init_process_group(backend_on(device), init_method=init_method, **given))
     try:
-        yield Peers(rank=dist.get_rank(), size=dist.get_world_size(), add_up=_add_up, gather=_gather)
+        yield Peers(rank=dist.get_rank(), size=dist.get_world_size(), device=device, add_up=_add_up, gather=_gather)
     finally:
         dist.destroy_process_group()
+
+
+def backend_on(device: torch.device) -> str:
+    """What processes that compute on such devices talk through, as torch.distributed has it."""
+    return "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
 
 
 def _add_up(tensor: Tensor) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
+from mediafm_core.devices import DeviceOf, name_of, on_cpu
 from mediafm_core.errors import ArtifactError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
@@ -52,16 +53,17 @@ def _committed(home: Home, key: ArtifactKey) -> ArtifactRow:
     return row
 
 
-def make_encoder(bench: Bench, step: Step) -> Draft:
-    """Train an encoder by Masked Shot Modeling, and compare it with the baselines.
+def make_encoder(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draft:
+    """Train an encoder by Masked Shot Modeling on this device, and compare it with the baselines.
 
     A training that was killed goes on from its last saved state, whoever began it.
     """
     from mediafm_core.model.checkpoint import save
     from mediafm_core.pretraining.going import Training
+    from mediafm_core.pretraining.peers import Peers
 
     training = Training(bench, step)
-    trained = training.go_on()
+    trained = training.go_on(Peers(device=device()))
     comparison = training.compare(trained)
     training.finish_curve({row.name: row.loss for row in comparison.rows if row.name != "encoder"})
     spec = training.spec
@@ -82,11 +84,12 @@ def _corpus_facts(training: "Training") -> dict[str, Any]:
 
 
 def _training_facts(training: "Training", trained: "Trained") -> dict[str, Any]:
-    centred_by = hashlib.sha256(trained.encoder.centring.mean.numpy().tobytes()).hexdigest()
+    centred_by = hashlib.sha256(trained.encoder.centring.mean.cpu().numpy().tobytes()).hexdigest()
     held_out = dict(trained.held_out_losses or [])
     return {
         "n_parameters": sum(parameter.numel() for parameter in trained.encoder.parameters()),
         "centring": centred_by[:12],
+        "device": name_of(trained.encoder.device),
         "steps": len(trained.train_losses),
         "kept_step": trained.kept_step,
         "first_loss": trained.train_losses[0],

@@ -56,9 +56,9 @@ def own_share(questions: Sequence[Question], peers: Peers) -> list[int]:
     return shares([q.batch.real.numel() for q in questions], peers.size)[peers.rank]
 
 
-def passes(precision: Precision) -> AbstractContextManager[object]:
+def passes(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
     """In which the encoder's products are taken in this precision; weights, norms and losses stay in float32."""
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision is Precision.BFLOAT16)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision is Precision.BFLOAT16)
 
 
 def gather_gradients(state: TrainState, setting: Setting) -> Stepped:
@@ -85,10 +85,12 @@ def _backward(state: TrainState, questions: Sequence[Question], setting: Setting
     counts = count(questions)
     seeds = dropout_seeds(seed, len(questions))
     parts: list[dict[str, float]] = []
-    with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global generator
+    device = state.encoder.device
+    gpus = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):  # dropout draws from the device's global generator
         for i in own_share(questions, setting.peers):
             torch.manual_seed(seeds[i])
-            with passes(config.trainer.precision):
+            with passes(config.trainer.precision, device):
                 part = losses(state.encoder, state.heads, questions[i], counts, config)
             part.total.backward()
             parts.append({name: float(value) for name, value in part.parts.items()} | {"msm": float(part.msm)})

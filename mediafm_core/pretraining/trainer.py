@@ -1,6 +1,6 @@
 """Pre-training an encoder on a frozen corpus: the same corpus, configuration and seed give the same weights.
 
-Bit for bit on one machine with one number of threads and processes; what is bit-equal elsewhere is not promised.
+Bit for bit on one machine's CPU with one number of threads and processes; what is bit-equal elsewhere is not promised.
 """
 
 from typing import NamedTuple
@@ -61,7 +61,8 @@ def train(
             processes.
         checkpoint: given the state every `checkpoint_every` steps and at the end, in the first process alone. A state
             holds finite numbers only.
-        peers: the processes that train together; by default this one alone.
+        peers: the processes that train together; by default this one alone, on the CPU. What is drawn is drawn on the
+            CPU, whatever their devices, and so the same.
         means: (F,) what `centring_of` made of the titles that are trained on; by default that is done here.
 
     Raises:
@@ -70,15 +71,14 @@ def train(
         DimensionError: a title does not fit the model.
         ArtifactError: the bytes of `resume` are damaged, or of another version.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, peers = torch.Generator().manual_seed(seed), peers or Peers()
     split = divide(len(corpus), config.trainer.held_out_share, generator)
-    state = _fresh(corpus, config, seed, generator)
+    state = _fresh(corpus, config, seed, generator, peers.device)
     if resume is not None:
         state.restore(resume)
     else:
         means = centring_of(corpus, split.train, config.model) if means is None else means
         _centre(state, means)
-    peers = peers or Peers()
     peers.require_same("saved state", (state.identity, state.step, generator.get_state().tolist()))
     reader = Reader(corpus, config.model, AT_HAND_BYTES)
     setting = Setting(config=spread(config, peers.size), reader=reader, split=split, seed=seed, peers=peers)
@@ -89,10 +89,12 @@ def train(
     )
 
 
-def _fresh(corpus: Corpus, config: PretrainingConfig, seed: int, generator: torch.Generator) -> TrainState:
+def _fresh(
+    corpus: Corpus, config: PretrainingConfig, seed: int, generator: torch.Generator, device: torch.device
+) -> TrainState:
     """A training before its first step."""
-    encoder = MediaFM.new(config.model, generator).train()
-    heads = ObjectiveHeads.new(config, generator)
+    encoder = MediaFM.new(config.model, generator).train().to(device)
+    heads = ObjectiveHeads.new(config, generator).to(device)
     described = [list(title) for title in corpus.described]
     is_judged = config.trainer.patience > 0
     return TrainState(

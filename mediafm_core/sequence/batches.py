@@ -4,7 +4,7 @@ Shape letters: B pieces, S shots of the longest, F fused, M metadata.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +33,10 @@ class Batch(NamedTuple):
     def padding_mask(self) -> Tensor | None:
         """`real`, or None where nothing is padding: an encoder reads that faster."""
         return None if bool(self.real.all()) else self.real
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device; itself where it is there."""
+        return self._make(tensor.to(device) for tensor in self)
 
 
 def piece(fused: Tensor, metadata: Tensor, window: Window) -> Piece:

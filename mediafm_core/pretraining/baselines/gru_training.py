@@ -97,7 +97,7 @@ def train_gru(
 
 def _fresh(indices: Sequence[int], centring: Centring, config: PretrainingConfig, seed: int) -> _State:
     generator = torch.Generator().manual_seed(seed)
-    gru, trainer = Gru.new(centring, generator), config.trainer
+    gru, trainer = Gru.new(centring, generator).to(centring.mean.device), config.trainer
     optimiser = torch.optim.AdamW(
         gru.parameters(), trainer.adamw_rate, betas=_BETAS, weight_decay=trainer.weight_decay, foreach=False
     )

@@ -53,7 +53,7 @@ def corpus_mean(block: Tensor, readable: Tensor) -> Tensor:  # noqa: ARG001
 def nearest(block: Tensor, readable: Tensor) -> Tensor:
     """The nearest readable shot; the earlier of two that are equally near."""
     sides = _sides(readable)
-    place = torch.arange(block.shape[1])
+    place = torch.arange(block.shape[1], device=block.device)
     is_before = (sides.before >= 0) & ((sides.after >= block.shape[1]) | (place - sides.before <= sides.after - place))
     return _taken(block, torch.where(is_before, sides.before, sides.after))
 
@@ -61,7 +61,7 @@ def nearest(block: Tensor, readable: Tensor) -> Tensor:
 def interpolated(block: Tensor, readable: Tensor) -> Tensor:
     """On the line between the nearest readable shots on both sides; where one side has none, the other's."""
     sides = _sides(readable)
-    place, n_shots = torch.arange(block.shape[1]), block.shape[1]
+    place, n_shots = torch.arange(block.shape[1], device=block.device), block.shape[1]
     share = (place - sides.before) / (sides.after - sides.before).clamp(min=1)  # (B, S) of the later shot
     share = torch.where(sides.before < 0, 1.0, torch.where(sides.after >= n_shots, 0.0, share))[..., None]
     return (1 - share) * _taken(block, sides.before) + share * _taken(block, sides.after)
@@ -71,7 +71,7 @@ def gaussian(width: float) -> Guess:
     """The mean of all readable shots, weighted by a Gaussian of their distance; `width` is its deviation, in shots."""
 
     def guess(block: Tensor, readable: Tensor) -> Tensor:
-        place = torch.arange(block.shape[1], dtype=block.dtype)
+        place = torch.arange(block.shape[1], dtype=block.dtype, device=block.device)
         closeness = -((place[:, None] - place) ** 2) / (2 * width**2)  # (S, S)
         closeness = closeness.masked_fill(~readable[:, None], -torch.inf)  # (B, S, S)
         weights = torch.softmax(closeness, dim=-1).nan_to_num(0.0)  # no readable shot: no weight
@@ -88,7 +88,7 @@ FIXED: Mapping[str, Guess] = MappingProxyType(
 
 def _sides(readable: Tensor) -> _Sides:
     n_shots = readable.shape[1]
-    place = torch.arange(n_shots).expand_as(readable)
+    place = torch.arange(n_shots, device=readable.device).expand_as(readable)
     before = torch.where(readable, place, -1).cummax(dim=1).values
     after = torch.where(readable, place, n_shots).flip(1).cummin(dim=1).values.flip(1)
     return _Sides(before, after)

@@ -21,6 +21,11 @@ class StandIn(nn.Module):
         super().__init__()
         self.centring = centring
 
+    @property
+    def device(self) -> torch.device:
+        """As `MediaFM.device`."""
+        return self.centring.mean.device
+
     def states(self, centred: Centred, real: Tensor, readable: Tensor) -> Tensor:
         """What it makes of each shot.
 

@@ -49,11 +49,12 @@ def losses(
     Args:
         encoder: in training mode or not.
         heads: made for the same configuration.
-        question: of one batch.
+        question: of one batch, on any device.
         counts: of the whole step, so that batches and processes together have one mean.
         config: which losses there are, and their weights.
     """
     objective = config.objective
+    question = question.to(encoder.device)
     batch = question.batch
     encoded = encoder.encode(batch.fused, batch.padding_mask, batch.fraction, batch.metadata, question.masked)
     answers = _answer(encoder, encoded, question, objective)

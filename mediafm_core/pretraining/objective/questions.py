@@ -4,7 +4,7 @@ Shape letters: B pieces, S shots, F fused, M metadata, W windows (two for each h
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -27,6 +27,10 @@ class Question(NamedTuple):
     hidden_blocks: Tensor  # (B, S, 3) bool: modalities hidden of a shot that is not masked
     hidden_metadata: Tensor  # (B,) bool: [GLOBAL] is hidden, and there was one
     viewpoints: Tensor  # (B, S, W) float32: weight of what is predicted from a shot for each window, 0 for nothing
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device; nothing is copied that is there."""
+        return self._make(part.to(device) for part in self)
 
 
 class Counts(NamedTuple):

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
+import torch
+
 from mediafm_core.catalogue.suite import Suite
 from mediafm_core.execution import Bench
 from mediafm_core.model.checkpoint import load
@@ -44,8 +46,8 @@ class Batch(NamedTuple):
 class Ablation:
     """The ablation that a step asks for."""
 
-    def __init__(self, bench: Bench, step: Step) -> None:
-        self._bench, self._step = bench, step
+    def __init__(self, bench: Bench, step: Step, device: torch.device) -> None:
+        self._bench, self._step, self._device = bench, step, device
         self.probes: dict[str, Probe] = {probe.head.task.name: probe for probe in probes_of(bench.home, step)}
         self._contextual = cache(self._resampled_contextual)
         self.left_out: dict[str, list[str]] = {}
@@ -77,12 +79,13 @@ class Ablation:
 
     def _batches(self) -> Iterator[Batch]:
         home, step, suite = self._bench.home, self._step, self._suite()
-        encoder = load(home.read(step.inputs["encoder"])).encoder
+        encoder = load(home.read(step.inputs["encoder"]), self._device).encoder
         for tasks, titles in self._groups():
             material = stored_material(home, suite, titles)
-            own = Embedded(home, step.inputs["encoder"], material, {t: g.contextual for t, g in titles.items()})
+            keys = {t: g.contextual for t, g in titles.items()}
+            own = Embedded(home, step.inputs["encoder"], material, keys, self._device)
             others = {
-                OTHER + key.partition: embedded_by(home, key, material, titles)
+                OTHER + key.partition: embedded_by(home, key, material, titles, self._device)
                 for role, key in step.inputs.items()
                 if role.startswith("other_")
             }

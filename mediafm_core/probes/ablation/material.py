@@ -135,7 +135,7 @@ def untrained(encoder: MediaFM, seed: int = 0) -> MediaFM:
     fresh = MediaFM.new(encoder.config, torch.Generator().manual_seed(seed))
     for name, statistic in fresh.named_buffers():
         statistic.copy_(encoder.get_buffer(name))
-    return fresh.eval()
+    return fresh.eval().to(encoder.device)
 
 
 class Isolated:

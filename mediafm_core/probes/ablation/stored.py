@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
 from mediafm_core.catalogue.kinds import ArtifactKey, split_partition
@@ -79,13 +80,20 @@ class _Read(Mapping[str, TitleMaterial]):
 class Embedded(AsAsked):
     """What an encoder makes of the titles: as the store has it, or else made now and rounded as the store would."""
 
-    def __init__(self, home: Home, trained: ArtifactKey, material: Material, keys: Mapping[str, ArtifactKey]) -> None:
+    def __init__(
+        self,
+        home: Home,
+        trained: ArtifactKey,
+        material: Material,
+        keys: Mapping[str, ArtifactKey],
+        device: torch.device | None = None,
+    ) -> None:
         super().__init__(material)
-        self._home, self._trained, self._keys = home, trained, keys
+        self._home, self._trained, self._keys, self._device = home, trained, keys, device
 
     @cached_property
     def _encoder(self) -> MediaFM:
-        return load(self._home.read(self._trained)).encoder
+        return load(self._home.read(self._trained), self._device).encoder
 
     def make(self, material: Material, title: str) -> TitleShots:
         """One title's vectors."""
@@ -102,11 +110,15 @@ def _stored(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def embedded_by(
-    home: Home, trained: ArtifactKey, material: Material, titles: Mapping[str, StoredTitle]
+    home: Home,
+    trained: ArtifactKey,
+    material: Material,
+    titles: Mapping[str, StoredTitle],
+    device: torch.device | None = None,
 ) -> Mapping[str, TitleShots]:
-    """What another encoder makes of the same fused embeddings."""
+    """What another encoder makes of the same fused embeddings; by default on the CPU."""
     keys = {t: contextual(trained, t, given.fused, given.metadata).key for t, given in titles.items()}
-    return Embedded(home, trained, material, keys)
+    return Embedded(home, trained, material, keys, device)
 
 
 def clip_table(home: Home, table: str) -> ClipTable:
