@@ -2,19 +2,22 @@
 
 Synthetic titles of small widths, of which the first 500 have labels. Each phase is the command that a person would
 type, in a process of its own, and a row of a file: what it took, and how often it told Dagster of an artifact. With
-`--table` it prints what the file holds.
+`--table` it prints what the file holds. Given again, it goes on after the last row of the file.
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,20 +29,27 @@ RESULTS = Path(__file__).with_name("scale.jsonl")
 
 _LENGTHS = Lengths(low=30, high=60)
 _N_LABELLED = 500
-_ENCODER = "v1"
 _COMMAND = "from mediafm_assets.cli import main; main()"
 _PHASES: Mapping[str, tuple[str, ...]] = {
     "init": ("init",),
     "ingest": ("ingest", "{deliveries}"),
     "to fused": ("apply",),
-    "train": ("encoder", "train", _ENCODER, "--preset", "demo"),
+    "train": ("encoder", "train", "v1", "--preset", "demo"),
     "contextual, heads, predictions": ("apply",),
-    "promote": ("release", "promote", _ENCODER),
+    "promote": ("release", "promote", "v1"),
     "plan of nothing": ("plan", "--json"),
     "status": ("status", "--json"),
     "one title more": ("ingest", "{newcomer}"),
     "its chain": ("apply",),
+    "first tick of reconcile": (),
+    "next tick": (),
+    "train a second": ("encoder", "train", "v2", "--preset", "demo", "--seed", "1"),
+    "all of the second": ("apply",),
+    "promote the second": ("release", "promote", "v2"),
+    "roll back": ("release", "rollback"),
+    "withdraw a title": ("withdraw", "narrative-w0-000000"),
 }
+"""The words of the command; none where it is not the command but a sensor, of which `tick` knows."""
 
 
 class Took(NamedTuple):
@@ -65,7 +75,7 @@ def run(command: Sequence[str], log: Path) -> Took:
     return Took(time.perf_counter() - began_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def deliveries(out: Path, n_titles: int) -> tuple[Path, Path]:
+def deliveries(out: Path, n_titles: int) -> None:
     """Two folders of deliveries: so many titles, and one more."""
     world = World.of(WorldConfig(seed=0, video_dims=24, audio_dims=12, text_dims=16))
     for name, first, n in (("deliveries", 0, n_titles), ("newcomer", n_titles, 1)):
@@ -73,22 +83,54 @@ def deliveries(out: Path, n_titles: int) -> tuple[Path, Path]:
         for number, folder in enumerate(generate(out / name, n_titles=n, seed=first, world=world, lengths=_LENGTHS)):
             if first + number >= _N_LABELLED:
                 (folder / "labels.parquet").unlink()
-    return out / "deliveries", out / "newcomer"
 
 
-def measure(n_titles: int, scratch: Path) -> list[dict[str, Any]]:
-    """The rows of one size."""
-    folder, rows = scratch / str(n_titles), []
-    shutil.rmtree(folder, ignore_errors=True)
-    whole, newcomer = deliveries(folder, n_titles)
-    home = folder / "home"
+def measure(n_titles: int, scratch: Path) -> None:
+    """Write the rows of one size, going on after the last one that the file has."""
+    folder, known = scratch / str(n_titles), {row["phase"] for row in read_rows() if row["titles"] == n_titles}
+    if not known:
+        shutil.rmtree(folder, ignore_errors=True)
+        deliveries(folder, n_titles)
+    home, named = folder / "home", {"deliveries": folder / "deliveries", "newcomer": folder / "newcomer"}
     for phase, words in _PHASES.items():
-        before = _n_events(home)
-        arguments = [word.format(deliveries=whole, newcomer=newcomer) for word in words]
-        took = run([sys.executable, "-c", _COMMAND, *arguments, "--home", str(home)], folder / "log")
-        rows.append({"titles": n_titles, "phase": phase, "events": _n_events(home) - before, **took._asdict()})
-        sys.stderr.write(f"{n_titles} titles, {phase}: {took.wall_s:.1f} s, {took.peak_mib:.0f} MiB\n")
-    return rows
+        if phase not in known:
+            before = _n_events(home)
+            took = _command(home, [word.format(**named) for word in words]) if words else tick(home, phase)
+            row = {"titles": n_titles, "phase": phase, "events": _n_events(home) - before, **took._asdict()}
+            with RESULTS.open("a") as out:
+                out.write(json.dumps(row) + "\n")
+            sys.stderr.write(f"{n_titles} titles, {phase}: {took.wall_s:.1f} s, {took.peak_mib:.0f} MiB\n")
+
+
+def _command(home: Path, words: Sequence[str]) -> Took:
+    return run([sys.executable, "-c", _COMMAND, *words, "--home", str(home)], home.parent / "log")
+
+
+def tick(home: Path, phase: str) -> Took:
+    """Evaluate the sensor `reconcile` as the daemon does, in a process of its own; without the time to start it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        ticks = pool.submit(_ticks, home).result()
+    return ticks[0] if phase.startswith("first") else ticks[1]
+
+
+def _ticks(home: Path) -> list[Took]:
+    import dagster as dg
+
+    from mediafm_assets.cli.running import dagster_instance
+    from mediafm_assets.resources import HomeResource
+    from mediafm_assets.sensors import reconcile
+    from mediafm_core.store.home import Home
+
+    took, cursor = [], None
+    with dagster_instance(Home.open(home)) as instance:
+        for _ in range(2):
+            given = {"home": HomeResource(root=str(home))}
+            context = dg.build_sensor_context(instance=instance, resources=given, cursor=cursor)
+            began_s, cpu_s = time.perf_counter(), time.process_time()
+            reconcile(context)
+            wall_s, cpu_s, cursor = time.perf_counter() - began_s, time.process_time() - cpu_s, context.cursor
+            took.append(Took(wall_s, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    return took
 
 
 def _n_events(home: Path) -> int:
@@ -101,6 +143,11 @@ def _n_events(home: Path) -> int:
         return int(index.execute(asked).fetchone()[0])
 
 
+def read_rows() -> list[dict[str, Any]]:
+    """What the file holds."""
+    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as Markdown, and how each phase grows from one size to the next."""
     sizes = sorted({row["titles"] for row in rows})
@@ -108,13 +155,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     head = ["phase", *(f"{size:,} titles" for size in sizes), *(f"{b:,} / {a:,}" for a, b in pairwise(sizes))]
     lines = [head, ["---"] * len(head)]
     for phase in dict.fromkeys(row["phase"] for row in rows):
-        cells = [_shown(by[size, phase]) for size in sizes]
-        growth = [f"{by[b, phase]['cpu_s'] / by[a, phase]['cpu_s']:.1f}" for a, b in pairwise(sizes)]
+        cells = [_shown(by.get((size, phase))) for size in sizes]
+        pairs = [(by.get((a, phase)), by.get((b, phase))) for a, b in pairwise(sizes)]
+        growth = [f"{b['cpu_s'] / a['cpu_s']:.1f}" if a and b else "" for a, b in pairs]
         lines.append([phase, *cells, *growth])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _shown(row: Mapping[str, Any]) -> str:
+def _shown(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
     return f"{row['wall_s']:.1f} s, CPU {row['cpu_s']:.1f} s, {row['peak_mib']:,.0f} MiB, {row['events']:,} events"
 
 
@@ -127,10 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if not asked.table:
         for n_titles in asked.titles:
-            rows = measure(n_titles, asked.scratch)
-            with RESULTS.open("a") as out:
-                out.write("".join(json.dumps(row) + "\n" for row in rows))
-    print(table([json.loads(line) for line in RESULTS.read_text().splitlines()]))
+            measure(n_titles, asked.scratch)
+    print(table(read_rows()))
     return 0
 
 
