@@ -61,8 +61,8 @@ def train(
             processes.
         checkpoint: given the state every `checkpoint_every` steps and at the end, in the first process alone. A state
             holds finite numbers only.
-        peers: the processes that train together; by default this one alone, on the CPU. What is drawn is drawn on the
-            CPU, whatever their devices, and so the same.
+        peers: the processes that train together; by default this one alone, on the CPU. All is drawn on the CPU but
+            dropout, and that from seeds drawn there: a state holds nothing of a device.
         means: (F,) what `centring_of` made of the titles that are trained on; by default that is done here.
 
     Raises:
