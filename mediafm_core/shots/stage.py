@@ -31,4 +31,4 @@ def make_thumbnails(bench: Bench, step: Step) -> Draft:
     spans = spans_of(bench.read_table(step, "shots"))
     pictures = thumbnails(working_set(bench, step), spans)
     table = pa.table({**span_columns(spans), "picture": pa.array(pictures, pa.binary())})
-    return Draft(table, {"n_shots": len(spans), "n_bytes": sum(map(len, pictures))})
+    return Draft(table, {"n_shots": len(spans), "n_bytes": sum(map(len, pictures))}, ("pillow",))

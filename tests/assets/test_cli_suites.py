@@ -19,7 +19,7 @@ from mediafm_core.execution import Outcome, Status
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
-from mediafm_core.weights.hub import hub_models
+from mediafm_core.weights.hub import HubModel, hub_models
 from tests import model_folders
 from tests.commands import told
 from tests.embedding_server import EmbeddingServer, serve_embeddings
@@ -209,6 +209,19 @@ def test_a_fetched_suite_is_added_without_a_network(
     assert "24 + 32 + 768 = 824 wide" in told(home, "suites", "add", "paper")
 
 
+def test_a_fetched_joint_model_is_named_for_each_modality(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mediafm_core.weights.cache_folder", lambda: tmp_path / "cache")
+    commit = "0123456789abcdef" * 2 + "01234567"
+    model = HubModel(name="omni", modality="video", repository="org/omni", revision=commit)
+    model_folders.omni_whole(model.folder(tmp_path / "cache"))
+    named = [part for modality in Modality for part in (f"--{modality}", f"org/omni@{commit}")]
+    assert "32 + 32 + 32 = 96 wide" in told(home, "suites", "add", "omni", *named)
+    (suite,) = (suite for suite in read_state(home).suites if suite.alias == "omni")
+    assert suite.read_with(Modality.VIDEO) == tuple(Modality)
+
+
 # --- who pays
 
 
@@ -234,3 +247,9 @@ def test_a_budget_is_an_amount(monkeypatch: pytest.MonkeyPatch, budget: str) -> 
     monkeypatch.setenv(BUDGET_VARIABLE, budget)
     with pytest.raises(RemoteError, match=BUDGET_VARIABLE):
         payer_from_environment()
+
+
+def test_a_suite_that_nobody_needs_is_retired(home: Home) -> None:
+    (suite,) = read_state(home).suites
+    assert f"retired  {suite.id}" in told(home, "suites", "retire", suite.id)
+    assert read_state(home).suites == ()

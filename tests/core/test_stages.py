@@ -99,6 +99,8 @@ def test_shots_tile_the_title_and_each_has_a_picture(delivered: Home, film) -> N
     assert all(a.end_s == b.start_s for a, b in pairwise(spans))
     assert spans_of(tables["thumbnails"]) == spans
     assert all(picture[:2] == b"\xff\xd8" for picture in tables["thumbnails"]["picture"].to_pylist())
+    (row,) = delivered.ledger.artifacts("thumbnails")
+    assert "pillow" in row.manifest.provenance
     (row,) = delivered.ledger.artifacts("shots")
     assert row.manifest.facts["n_shots"] == len(spans)
     assert row.manifest.facts["duration_s"] == spans[-1].end_s

@@ -241,6 +241,13 @@ def test_a_checkpoint_that_nobody_pinned_is_not_even_downloaded(model: Path, tmp
     ]
 
 
+def test_of_a_model_in_several_files_all_are_fetched_and_its_tokenizer(model: Path, tmp_path: Path) -> None:
+    (in_parts(model) / "tokenizer.json").write_text("{}")
+    folder = fetch(hub_model(model, files=()), tmp_path / "cache", get=Copying(model))
+    here = read_folder(model, tmp_path / "stamps", ("tokenizer.json",))
+    assert read_folder(folder, tmp_path / "stamps", ("tokenizer.json",)).sha256 == here.sha256
+
+
 @pytest.mark.parametrize("revision", ["main", "v1", REVISION[:12]])
 def test_a_branch_or_tag_is_no_revision(model: Path, revision: str) -> None:
     with pytest.raises(WeightsError, match="a commit"):

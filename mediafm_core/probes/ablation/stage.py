@@ -17,7 +17,7 @@ def make_ablation(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draft:
     ablation = Ablation(bench, step, device())
     rows = list(ablation.rows())
     document = document_of(bench.encoder(step), ablation, rows)
-    return Draft(document, facts_of(document))
+    return Draft(document, facts_of(document), ("scikit-learn",))
 
 
 def forget_rows(bench: Bench, step: Step) -> None:
