@@ -1,13 +1,14 @@
 """What a home asks for and what it has, read from its ledger: whole, or as far as some titles go."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from typing import NamedTuple
 
 from mediafm_core.catalogue.declared import (
     RETIRED,
+    RETIRED_SUITE,
     WITHDRAWN,
     AblationWish,
     CanarySet,
@@ -62,13 +63,14 @@ def _asked(home: Home) -> State:
             next_step="Run `mediafm init`.",
         )
     declared, retired = ledger.declared("encoder"), ledger.declared(RETIRED)
+    suites, retired_suites = ledger.declared("suite"), ledger.declared(RETIRED_SUITE)
     withdrawn = ledger.declared(WITHDRAWN)
     live = ledger.declared_one("production", "encoder") or {}
     return State(
         detector=instruments["detector"],
         recogniser=instruments["recogniser"],
         withdrawn=frozenset(TitleId(title) for title, body in withdrawn.items() if body),
-        suites=tuple(Suite.from_json(body) for body in ledger.declared("suite").values()),
+        suites=tuple(Suite.from_json(body) for name, body in suites.items() if not retired_suites.get(name)),
         encoders=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name not in retired),
         retired=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name in retired),
         labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
@@ -100,6 +102,13 @@ def _places(state: State) -> Mapping[str, list[str]]:
             rows = product(*(values[axis] for axis in kind.axes))
             found[kind.name] = [join_partition(**dict(zip(kind.axes, row, strict=True))) for row in rows]
     return found
+
+
+def ask_for_suite(home: Home, suite: Suite) -> None:
+    """Declare a suite; one that was retired is active again."""
+    home.declare("suite", suite.id, asdict(suite))
+    if home.ledger.declared_one(RETIRED_SUITE, suite.id):
+        home.declare(RETIRED_SUITE, suite.id, {})
 
 
 def _with_stock(home: Home, state: State, places: Mapping[str, Collection[str]] | None = None) -> State:

@@ -119,6 +119,30 @@ def add(
     console.print(f"suite  {suite.id}, {widths} = {suite.dims} wide\nnext   mediafm plan", markup=False)
 
 
+@suites.command()
+def retire(
+    suite: Annotated[str, typer.Argument(help="A suite's id, as `mediafm suites list` shows it.")],
+    home: HomeOption = None,
+) -> None:
+    """Retire a suite that no active encoder is bound to: titles are embedded by it no more, its embeddings are deleted.
+
+    `mediafm suites add`, or a delivery that brings its embeddings, asks for it again.
+
+    Example: mediafm suites retire embedded-1f0c2a9b
+    """
+    from mediafm_assets.cli.running import dagster_instance
+    from mediafm_assets.partitions import sync
+    from mediafm_assets.resources import user_of_process
+    from mediafm_core.release.history import Actor
+    from mediafm_core.release.retiring_suites import retire_suite
+
+    opened = open_home(home)
+    freed = retire_suite(opened, suite, by=Actor(user=user_of_process(), through="mediafm suites retire"))
+    with dagster_instance(opened) as instance:
+        sync(instance, opened)
+    console.print(f"retired  {suite}: {freed.total} objects, {freed.n_bytes / 2**20:.1f} MiB freed", markup=False)
+
+
 def _tower(name: str, modality: Any, choice: str | None, stills: int) -> "Chosen":
     from mediafm_core import weights
     from mediafm_core.encoders.declaring import choose

@@ -9,6 +9,9 @@ from mediafm_core.identity import Fingerprint, TitleId, name_id
 RETIRED = "retired"
 """The subject of declarations that an encoder is asked for no longer; it is never taken back."""
 
+RETIRED_SUITE = "retired_suite"
+"""The subject of declarations that no title is embedded by a suite any more; an empty body takes it back."""
+
 WITHDRAWN = "withdrawn"
 """The subject of declarations that a title was taken down; an empty body takes it back."""
 

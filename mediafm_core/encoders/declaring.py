@@ -1,7 +1,6 @@
 """Choosing a suite's encoders and declaring it in a home, with where each model is."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from mediafm_core.encoders.pacing import Limits
 from mediafm_core.encoders.suites import specs_of
 from mediafm_core.encoders.towers import told_source
 from mediafm_core.errors import EncoderMismatchError, RemoteError
+from mediafm_core.stock import ask_for_suite
 from mediafm_core.store.home import Home
 from mediafm_core.weights.folders import TOKENIZER, read_folder
 
@@ -97,7 +97,7 @@ def declare_suite(home: Home, alias: str, *, video: Chosen, audio: Chosen, text:
     for chosen in (video, audio, text):
         if chosen.place:
             home.declare(_PLACE, chosen.spec.instrument.weights_sha256, chosen.place)
-    home.declare("suite", suite.id, asdict(suite))
+    ask_for_suite(home, suite)
     return suite
 
 

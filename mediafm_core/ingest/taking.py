@@ -21,6 +21,7 @@ from mediafm_core.ingest.metadata import read_metadata
 from mediafm_core.media.declared import probe
 from mediafm_core.planning.making import plain
 from mediafm_core.planning.state import Step
+from mediafm_core.stock import ask_for_suite
 from mediafm_core.store.blobs import file_sha256
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Rejection
@@ -126,7 +127,7 @@ def take(
     for file in examined.title.files:
         home.blobs.keep(by_name[file.name], file.sha256, on_bytes=on_bytes)
     if examined.suite:
-        home.declare("suite", examined.suite.id, asdict(examined.suite))
+        ask_for_suite(home, examined.suite)
     changed = home.declare("title", examined.title.id, plain(examined.title))
     if home.ledger.declared_one(WITHDRAWN, examined.title.id):
         changed |= home.declare(WITHDRAWN, examined.title.id, {})
