@@ -1,7 +1,7 @@
 """A device that every machine has: its tensors say that they are elsewhere, and refuse to meet those of the CPU.
 
-They are held and computed on the CPU, so results are the CPU's to the bit. What would fail on a GPU because a tensor
-was made or left on the CPU fails here.
+They are held and computed on the CPU, so results are the CPU's but for rounding. What would fail on a GPU because a
+tensor was made or left on the CPU fails here.
 """
 
 from collections.abc import Callable, Iterator
