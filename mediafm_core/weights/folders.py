@@ -1,7 +1,7 @@
 """Pretrained models as folders in the format of transformers: what is in one, and whether it still is that.
 
-Only `config.json`, `preprocessor_config.json` and safetensors are ever read. A folder that brings code of its own, or
-weights as a pickle alone, is refused.
+Only `config.json`, `preprocessor_config.json`, safetensors and what an encoder asks for besides, such as a tokenizer's
+file, are ever read. A folder that brings code of its own, or weights as a pickle alone, is refused.
 """
 
 import hashlib
@@ -74,7 +74,7 @@ def read_folder(path: Path, stamps: Path, also: tuple[str, ...] = ()) -> ModelFo
     Raises:
         WeightsError: it is no folder of a model, lacks safetensors, or brings code; or a tensor is missing or double.
     """
-    config = _json(path / CONFIG)
+    config, preprocessing = _json(path / CONFIG), _json(path / PREPROCESSING)
     if "auto_map" in config:
         raise _refused(path, "a model that brings code of its own", "an architecture of transformers")
     index = _index(path)
@@ -84,7 +84,7 @@ def read_folder(path: Path, stamps: Path, also: tuple[str, ...] = ()) -> ModelFo
         raise _refused(path, f"no {absent[0]}", f"{', '.join(also)} beside the weights")
     files = tuple(PinnedFile(name, found_sha256(path / name, stamps)) for name in names)
     source = _json(path / SOURCE) if (path / SOURCE).is_file() else {}
-    return ModelFolder(path, files, config, _json(path / PREPROCESSING), source, placed(path, shards, index))
+    return ModelFolder(path, files, config, preprocessing, source, placed(path, shards, index))
 
 
 def check_folder(folder: ModelFolder, sha256: str, name: str) -> None:
@@ -111,9 +111,10 @@ def _index(path: Path) -> dict[str, str] | None:
         raise _refused(path, held, f"{WEIGHTS}, or shards with {INDEX}")
     if (path / WEIGHTS).is_file():
         raise _refused(path, f"{WEIGHTS} and {INDEX}", "one of them: they may be different weights")
-    index = {str(tensor): str(name) for tensor, name in _json(path / INDEX).get("weight_map", {}).items()}
-    if not index:
+    said = _json(path / INDEX).get("weight_map")
+    if not isinstance(said, dict) or not said:
         raise _refused(path, f"{INDEX} without a weight_map", "the file of each tensor")
+    index = {tensor: str(name) for tensor, name in said.items()}
     for name in sorted(set(index.values())):
         if Path(name).name != name or not name.endswith(".safetensors") or not (path / name).is_file():
             raise _refused(path, f"an index that names {name!r}", "shards beside it, as safetensors")

@@ -129,6 +129,13 @@ def test_one_file_beside_shards_is_an_error_for_they_may_differ(model: Path, tmp
         read_folder(model, tmp_path / "stamps")
 
 
+@pytest.mark.parametrize("said", ["{}", '{"weight_map": {}}', '{"weight_map": ["one.safetensors"]}'])
+def test_an_index_that_says_nothing_is_an_error(model: Path, tmp_path: Path, said: str) -> None:
+    (in_parts(model) / "model.safetensors.index.json").write_text(said)
+    with pytest.raises(WeightsError, match="without a weight_map"):
+        read_folder(model, tmp_path / "stamps")
+
+
 def test_a_file_that_was_copied_in_part_is_an_error(model: Path, tmp_path: Path) -> None:
     data = (in_parts(model) / "two.safetensors").read_bytes()
     (model / "two.safetensors").write_bytes(data[:-1])
@@ -154,6 +161,9 @@ def test_a_folder_without_safetensors_is_refused(model: Path, tmp_path: Path, ke
 def test_what_is_no_folder_of_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"config\.json that cannot be read"):
         read_folder(tmp_path / "nothing", tmp_path / "stamps")
+    (written(tmp_path / "half") / "preprocessor_config.json").unlink()
+    with pytest.raises(WeightsError, match=r"preprocessor_config\.json that cannot be read"):
+        read_folder(tmp_path / "half", tmp_path / "stamps")
 
 
 # Fetching
