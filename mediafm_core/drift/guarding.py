@@ -56,8 +56,7 @@ def canary_alarm(home: Home, state: State, encoder: str) -> Alarm | None:
         return Alarm(f"canaries of suite {suite}: {said}", f"{MEASURE} {again}")
     if not found.findings:
         return None
-    said = "; ".join([*(each.said for each in found.found), found.changed_said])
-    return Alarm(f"canaries of suite {suite}: {said}", found.found[0].advice)
+    return Alarm(f"canaries of suite {suite}: {found.moved_said}", found.found[0].advice)
 
 
 def overdue(home: Home, state: State, after_s: float) -> list[Overdue]:

@@ -59,7 +59,12 @@ class Measurement:
     @property
     def said(self) -> str:
         """The verdict with what moved, in one line."""
-        return f"{self.verdict}: {'; '.join(each.said for each in self.found)}" if self.findings else self.verdict
+        return f"{self.verdict}: {self.moved_said}" if self.findings else self.verdict
+
+    @property
+    def moved_said(self) -> str:
+        """What moved, and what else is otherwise than when the reference was made, in one line."""
+        return "; ".join([*(each.said for each in self.found), self.changed_said])
 
     def movement(self, modality: Modality) -> Movement | None:
         """The statistics of a modality; None where it has no canaries."""

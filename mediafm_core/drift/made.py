@@ -136,7 +136,7 @@ _EVERY_SAID = N_INPUTS // len(_SAYS)
 
 
 def _text(random: np.random.Generator, index: int) -> str:
-    """One to three sentences; now and then an exclamation alone, or more than any encoder reads."""
+    """One to three sentences; now and then an exclamation alone, or more than MiniLM reads."""
     if index % _EVERY_SAID == 1:
         return _SAYS[index // _EVERY_SAID]
     n_sentences = 60 if index % 80 == 40 else int(random.integers(1, 4))
