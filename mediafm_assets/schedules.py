@@ -32,5 +32,5 @@ def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) ->
         return dg.SkipReason(off)
     sync(context.instance, opened)
     at = context.scheduled_execution_time.isoformat()
-    wanted = [dg.RunRequest(run_key=f"{suite} {at}", partition_key=suite) for suite in in_use(read_state(opened))]
+    wanted = [dg.RunRequest(run_key=f"{suite} {at}", partition_key=suite) for suite in in_use(read_state(opened, ()))]
     return wanted or dg.SkipReason("No suite is in use whose encoders could be watched.")

@@ -129,7 +129,7 @@ def measure_suite(home: Home, suite: str) -> bool:
     outcomes = run_job(home, refresh, pairs_config([("canaries", suite)]), 1, console)
     if any(outcome.status in (Status.FAILED, Status.BLOCKED) for outcome in outcomes):
         raise typer.Exit(1)
-    found = latest(home, read_state(home), suite)
+    found = latest(home, read_state(home, ()), suite)
     assert found is not None, "every such run measures"
     console.print(f"{suite}: {found.said}", markup=False)
     return bool(found.findings)
@@ -182,7 +182,7 @@ def _suite(home: Home, asked: str | None) -> str:
     """
     from mediafm_core.drift.watching import check_watchable, watchable
 
-    state = read_state(home)
+    state = read_state(home, ())
     if asked:
         check_watchable(state, asked)
         return asked

@@ -23,7 +23,7 @@ def watch(home: Home, suite: str) -> CanarySet:
     Raises:
         PlanError: there is no such suite, or its vectors are delivered: no encoder is there to be watched.
     """
-    state = read_state(home)
+    state = read_state(home, ())  # of no title
     check_watchable(state, suite)
     if suite in state.canaries:
         return state.canaries[suite]
@@ -49,7 +49,7 @@ def before_promotion(home: Home, encoder: str) -> list[tuple[str, str]]:
 
     None for a suite without encoders to run, and for an encoder that nobody knows.
     """
-    state = read_state(home)
+    state = read_state(home, ())  # of no title
     suites = {each.suite for each in state.encoders if each.name == encoder}
     return [("canaries", watch(home, suite).suite) for suite in in_use(state) if suite in suites]
 
