@@ -8,9 +8,10 @@ from mediafm_core.catalogue.declared import Release, TrainingSet
 from mediafm_core.catalogue.kinds import split_partition
 from mediafm_core.catalogue.title import Title
 from mediafm_core.identity import TitleId
-from mediafm_core.planning.desired import desired, encoder_steps, release, vectors_made_by
+from mediafm_core.planning.desired import desired, encoder_steps, release
 from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import Embedded, State, Step, lineage_of, scored_by
+from mediafm_core.planning.training_sets import vectors_made_by
 from tests import catalogue
 from tests.catalogue import LONG, ONE_SHOT, SILENT, TASKS, UNSORTED, V2
 

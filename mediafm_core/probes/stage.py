@@ -20,8 +20,9 @@ from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_label_table
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import TitleId, fingerprint
-from mediafm_core.planning.desired import desired, vectors_made_by
+from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
+from mediafm_core.planning.training_sets import vectors_made_by
 from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import manifest_of, read_document

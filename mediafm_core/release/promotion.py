@@ -13,8 +13,8 @@ from mediafm_core.drift.guarding import canary_alarm
 from mediafm_core.errors import GateError
 from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Fingerprint
-from mediafm_core.planning.desired import vectors_made_by
 from mediafm_core.planning.state import Step
+from mediafm_core.planning.training_sets import vectors_made_by
 from mediafm_core.release.completing import check_complete
 from mediafm_core.release.history import Actor, How, go_live
 from mediafm_core.store.home import Home

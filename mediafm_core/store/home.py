@@ -28,7 +28,8 @@ from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
 from mediafm_core.errors import ArtifactError, HomeError
 from mediafm_core.identity import canonical_json
 from mediafm_core.store.blobs import Blobs
-from mediafm_core.store.ledger import ArtifactRow, Declaration, Ledger, connect
+from mediafm_core.store.database import connect
+from mediafm_core.store.ledger import ArtifactRow, Declaration, Ledger
 from mediafm_core.store.manifest import Manifest, Payload, serialise
 from mediafm_core.store.objects import Objects
 from mediafm_core.store.rebuilding import Rebuilt, Report, declaration_of, rebuild, row_of

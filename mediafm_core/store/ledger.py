@@ -12,19 +12,19 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, func, insert, select
+from sqlalchemy import Connection, Engine, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert_sqlite
 from sqlalchemy.exc import IntegrityError
 
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.identity import Fingerprint
 from mediafm_core.store import schema
+from mediafm_core.store.database import writing
 from mediafm_core.store.manifest import Manifest
 
 MAX_ATTEMPTS = 3
 """A step that failed this often is parked: shown, and not tried again until somebody asks."""
 
-_WRITER = "mediafm_writer"
 _PARTITIONS_PER_QUERY = 500
 
 
@@ -67,34 +67,6 @@ class Rejection(NamedTuple):
     signature: str
     delivered_as: str
     message: str
-
-
-def connect(url: URL) -> Engine:
-    """An engine for the ledger. SQLite runs in WAL mode, and its writers take their lock at the start."""
-    engine = create_engine(url, connect_args={"timeout": 60} if url.get_backend_name() == "sqlite" else {})
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _sqlite_settings)
-        event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_settings(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we begin our transactions ourselves, see _sqlite_begin
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    # a deferred transaction that reads and then writes fails at once when another writer came between
-    writer = connection.get_execution_options().get(_WRITER, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
-
-
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that holds the writers' lock of a database from its first moment."""
-    with engine.connect().execution_options(**{_WRITER: True}) as connection, connection.begin():
-        yield connection
 
 
 class Ledger:

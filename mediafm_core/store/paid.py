@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert as insert_or_keep
 
 from mediafm_core.errors import BudgetError
-from mediafm_core.store.ledger import connect, writing
+from mediafm_core.store.database import connect, writing
 
 FILE = "paid.db"
 _AT_ONCE = 500  # keys in one query
