@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from mediafm_assets.automations import CANARIES
 from mediafm_assets.checks import canaries_evaluation
 from mediafm_assets.cli.app import app
-from mediafm_assets.cli.running import dagster_instance, initialise
+from mediafm_assets.cli.running import dagster_instance, initialise, run_job
 from mediafm_assets.definitions import defs
+from mediafm_assets.jobs import pairs_config, refresh
 from mediafm_assets.partitions import sync
 from mediafm_assets.schedules import daily_canaries
 from mediafm_core.catalogue.declared import CanarySet
@@ -27,7 +28,7 @@ from mediafm_core.drift.watching import before_promotion
 from mediafm_core.encoders.suites import embedded_suite
 from mediafm_core.store.home import Home
 from tests import catalogue
-from tests.homes import resources
+from tests.homes import QUIET, resources
 
 SUITE = embedded_suite().id
 TEXTS = ("A fox opens the door.", "Nobody sings.", "It rains again and again.", "NO.")
@@ -102,6 +103,13 @@ def test_what_is_watched_and_long_not_measured_is_a_warning_and_no_failure(home:
     found = canaries_evaluation(home)
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "not measured since" in str(found.metadata["faults"])
+    run_job(home, refresh, pairs_config([]), 0, QUIET)  # a run that measures nothing ends with the check
+    with dagster_instance(home) as instance:
+        check = dg.AssetCheckKey(dg.AssetKey("canaries"), "canaries_are_steady")
+        record_of_run = instance.get_latest_asset_check_evaluation_record(check)
+    assert record_of_run is not None
+    assert record_of_run.event is not None
+    assert "WARN" in str(record_of_run.event.dagster_event)
     shown = invoke(home, "status")
     assert shown.exit_code == 0
     assert "overdue: not measured since" in shown.stdout
