@@ -11,7 +11,6 @@ from bench.harness import Figure
 from bench.measuring import cpu_s, fresh_folder, interleaved, shown_s, torch_threads
 from bench.media import CUT
 from mediafm_core.catalogue.suite import Modality
-from mediafm_core.execution import Bench, Draft, LogReporter
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
 from mediafm_core.media.working_set import audio_of, stills_of
@@ -21,6 +20,7 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest, Payload
 from mediafm_core.store.vectors import span_columns
+from mediafm_core.workbench import Bench, Draft, LogReporter
 
 _LINE = "I told you not to come here and now look at what you have done to us"
 _N_DETECTED = 150  # frames; three windows of 100, of which 50 each are kept

@@ -18,7 +18,7 @@ from bench.harness import Figure
 from bench.measuring import cpu_s, fresh_folder, interleaved, seconds
 from bench.store import N_TITLES, full_home
 from bench.synthetic import manifest_of, sha256, snapshot_table, title
-from mediafm_core.execution import LogReporter, Stage, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.snapshots import make_snapshot, open_snapshot, publish
 from mediafm_core.stock import read_state
@@ -26,6 +26,7 @@ from mediafm_core.store.home import Home, artifact_path
 from mediafm_core.store.manifest import serialise
 from mediafm_core.store.objects import Objects
 from mediafm_core.store.pointer import Pointer, swap_pointer
+from mediafm_core.workbench import LogReporter, Stage, Status
 
 _ROUNDS = 10
 _NUMBERS = count()

@@ -25,7 +25,7 @@ from mediafm_core.contextual.stage import make_contextual
 from mediafm_core.drift.measuring import make_reference, measure
 from mediafm_core.encoders.stage import make_audio, make_metadata, make_text, make_video
 from mediafm_core.errors import MediaFMError
-from mediafm_core.execution import Outcome, Stage, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.ingest.taking import make_delivery
 from mediafm_core.media.cache import decode_ahead
@@ -37,6 +37,7 @@ from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.shots.stage import make_shots, make_thumbnails
 from mediafm_core.snapshots import make_snapshot, publish
 from mediafm_core.timed_text.stage import make_timed_text
+from mediafm_core.workbench import Outcome, Stage, Status
 
 STAGES: Mapping[str, Stage] = MappingProxyType(
     {

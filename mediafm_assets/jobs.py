@@ -18,7 +18,6 @@ from mediafm_assets.training.launching import trained_by
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.drift.watching import before_promotion
 from mediafm_core.errors import DeliveryError, MediaFMError
-from mediafm_core.execution import Outcome, Stage, Status
 from mediafm_core.ingest.listing import deliveries_in, list_delivery
 from mediafm_core.ingest.taking import take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
@@ -29,6 +28,7 @@ from mediafm_core.probes.declaring import freeze_delivered
 from mediafm_core.release.withdrawing import free_withdrawn
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Outcome, Stage, Status
 
 
 class Steps(dg.Config):

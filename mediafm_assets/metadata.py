@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from mediafm_core.execution import Outcome, Status
+from mediafm_core.workbench import Outcome, Status
 
 SHOWN_ROWS = 50
 """At most so many rows of a table go into one event."""

@@ -10,8 +10,8 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from mediafm_assets.metadata import SHOWN_ROWS, table_metadata
-from mediafm_core.execution import Outcome
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Outcome
 
 _N_PICTURES = 12
 _SHEET_COLUMNS = 4

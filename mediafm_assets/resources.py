@@ -18,8 +18,8 @@ from mediafm_core.devices import Device, device_of
 from mediafm_core.encoders.batches import PORTION_BYTES
 from mediafm_core.encoders.paying import Payer, Secret
 from mediafm_core.errors import DeviceError, DimensionError, RemoteError
-from mediafm_core.execution import LogReporter, Reporter
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import LogReporter, Reporter
 
 if TYPE_CHECKING:
     import torch

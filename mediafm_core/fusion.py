@@ -16,9 +16,9 @@ from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DimensionError
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
 from mediafm_core.store.vectors import spans_of, vector_table, vectors_of
+from mediafm_core.workbench import Bench, Draft
 
 Vectors = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

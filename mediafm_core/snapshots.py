@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
 from mediafm_core.catalogue.title import Metadata
 from mediafm_core.errors import SnapshotError
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.desired import Shown, desired
 from mediafm_core.planning.plan import snapshot_step, visible
 from mediafm_core.planning.state import Step
@@ -24,6 +23,7 @@ from mediafm_core.store.home import Home, artifact_path, read_checked
 from mediafm_core.store.ledger import ArtifactRow
 from mediafm_core.store.objects import Objects
 from mediafm_core.store.pointer import POINTER, Pointer, read_pointer, swap_pointer
+from mediafm_core.workbench import Bench, Draft
 
 TITLE_VECTOR = b"title_vector"
 """The entry in a contextual table's metadata that holds the title's vector: fp16, in base64."""

@@ -13,10 +13,11 @@ from mediafm_core.catalogue.suite import Modality, Suite, UnimodalSpec
 from mediafm_core.drift.canaries import Canary, to_bytes
 from mediafm_core.drift.history import Measurement, history
 from mediafm_core.drift.measuring import make_reference, measure
-from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.state import Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Bench, Draft, LogReporter, Outcome, Stage
 from tests import catalogue
 from tests.candidates import Candidates, probe
 from tests.fakes import pairs, planned

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mediafm_core.catalogue.title import Title
-from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.state import Step
 from mediafm_core.probes.features import Origin
 from mediafm_core.probes.heads import Head, Probe
@@ -19,6 +19,7 @@ from mediafm_core.release.promotion import make_release, promote
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER
+from mediafm_core.workbench import Bench, Draft, LogReporter, Outcome, Stage
 from tests import catalogue
 from tests.fakes import Fakes, Pair, make_home, pairs, planned
 

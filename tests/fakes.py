@@ -16,7 +16,7 @@ from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.catalogue.suite import Suite
 from mediafm_core.catalogue.title import Title
 from mediafm_core.errors import MediaFMError
-from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.identity import Span
 from mediafm_core.planning.plan import Plan
 from mediafm_core.planning.state import Step
@@ -24,6 +24,7 @@ from mediafm_core.snapshots import TITLE_VECTOR, make_snapshot, publish
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import span_columns, spans_of, vector_table, with_metadata
+from mediafm_core.workbench import Bench, Draft, LogReporter, Outcome, Stage, Status
 from tests import catalogue
 
 HIDDEN = 4

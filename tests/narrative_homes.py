@@ -8,13 +8,14 @@ from typing import Any
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.running import initialise
 from mediafm_core.catalogue.declared import EncoderSpec
-from mediafm_core.execution import LogReporter, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.narrative.config import Lengths, WorldConfig
 from mediafm_core.narrative.delivery import generate
 from mediafm_core.narrative.world import World
 from mediafm_core.pretraining.declaring import declare_encoder
 from mediafm_core.probes.declaring import freeze_delivered
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import LogReporter
 from tests import homes
 
 WORLD = WorldConfig(seed=5, video_dims=10, audio_dims=6, text_dims=8, n_tones=4, n_ad_labels=3)

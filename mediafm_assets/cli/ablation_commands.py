@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_assets.cli.context import HomeOption, console, open_home, print_table
-from mediafm_core.execution import Status
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 
 
 def ablate(

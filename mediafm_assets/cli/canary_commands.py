@@ -10,9 +10,9 @@ from mediafm_assets.automations import CANARIES
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_assets.resources import user_of_process
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import Status
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 
 app = typer.Typer(help="Watch the encoders of suites for drift, by inputs that never change.", no_args_is_help=True)
 

@@ -15,13 +15,13 @@ from mediafm_assets.cli.context import HomeOption, console, home_root, peak_memo
 from mediafm_assets.cli.films import FILM, TRAILER, fetch_films
 from mediafm_assets.cli.plan_commands import show_plan
 from mediafm_assets.cli.samples import CUT, SAMPLES, committed_films, cut_truth, trailer_truth
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.identity import TitleId
 from mediafm_core.ingest.taking import arrivals, examine, take, take_or_refuse
 from mediafm_core.planning.state import Step
 from mediafm_core.reports.demo_page import DemoPage, NewTitle, Phase, TitleFigures
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Outcome, Status
 
 ENCODER = "v1"
 GOAL = 0.9

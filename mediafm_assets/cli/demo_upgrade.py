@@ -14,13 +14,13 @@ from mediafm_assets.cli.encoder_commands import train_encoder
 from mediafm_assets.cli.narrative_commands import generate_titles
 from mediafm_assets.cli.plan_commands import show_plan
 from mediafm_assets.cli.release_commands import promote_encoder, roll_back_release
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.ingest.listing import deliveries_below
 from mediafm_core.ingest.taking import examine, take
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER, read_pointer
+from mediafm_core.workbench import Outcome, Status
 
 _LONGER = (520, 560, 600, 640, 700)  # titles of more shots than one window has
 _NEW_TITLE_SEED = 900_000

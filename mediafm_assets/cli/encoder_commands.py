@@ -7,9 +7,9 @@ import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table, records
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import Status
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 
 if TYPE_CHECKING:
     from mediafm_core.release.retiring import Freed

@@ -10,7 +10,6 @@ from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_hom
 from mediafm_assets.cli.progress import describe
 from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import DeliveryError
-from mediafm_core.execution import Status
 from mediafm_core.ingest.taking import arrivals, take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.cost import Cost, Price
@@ -19,6 +18,7 @@ from mediafm_core.planning.state import Step
 from mediafm_core.planning.why import Standing, shortened
 from mediafm_core.stock import Told, cost_of, explain_step, explained_plan, read_state, title_plan
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 
 _SHOWN_STEPS = 60
 

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mediafm_core.catalogue.kinds import split_partition
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.planning.state import Step
+from mediafm_core.workbench import Outcome, Status
 
 _REDRAW_S = 0.1
 _SAID_S = 30.0  # between two lines about a long step, where nothing can be drawn

@@ -10,9 +10,9 @@ import typer
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.errors import GateError, ReleaseError
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Outcome, Status
 
 release = typer.Typer(
     help="See which release is live and what waits, promote an encoder, go back to any release.", no_args_is_help=True

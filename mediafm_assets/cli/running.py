@@ -15,13 +15,13 @@ from mediafm_assets.jobs import pairs_config, refresh
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER, HomeResource
 from mediafm_core.errors import DeliveryError, PlanError
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.ingest.listing import Listing
 from mediafm_core.ingest.taking import Examined, arrivals, check_active, examine
 from mediafm_core.media.leftovers import sweep
 from mediafm_core.planning.plan import Plan
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Outcome, Status
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

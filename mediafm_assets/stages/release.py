@@ -8,8 +8,8 @@ from mediafm_assets.partitions import encoder_of_encoder_title, encoders, every_
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.drift.watching import before_promotion
-from mediafm_core.execution import Stage
 from mediafm_core.release.promotion import make_release
+from mediafm_core.workbench import Stage
 
 
 class Judging(dg.Config):

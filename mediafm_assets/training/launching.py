@@ -17,9 +17,9 @@ from dagster_pipes import PipesMessage, PipesParams
 
 from mediafm_assets.resources import device_from_environment
 from mediafm_core.errors import TrainingError
-from mediafm_core.execution import Bench, Draft, Reporter, Stage
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.stage import forget_training, make_encoder
+from mediafm_core.workbench import Bench, Draft, Reporter, Stage
 
 WORKER = "mediafm_assets.training.worker"
 """What each process runs."""

@@ -20,13 +20,13 @@ from dagster_pipes import (
 
 from mediafm_assets.resources import HomeResource, device_from_environment, place_among_processes
 from mediafm_core.errors import MediaFMError, TrainingError
-from mediafm_core.execution import Bench, LogReporter, Outcome, Reporter
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.going import Training
 from mediafm_core.pretraining.peers import Peers, join
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Bench, LogReporter, Outcome, Reporter
 
 _TOLD_S = 0.5  # between two reports
 _LOGGED_S = 30.0  # between two lines in the run's log

@@ -9,10 +9,10 @@ import numpy as np
 
 from mediafm_core.devices import DeviceOf, name_of, on_cpu
 from mediafm_core.errors import EncoderMismatchError
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.vectors import spans_of, vector_table, vectors_of, with_metadata
+from mediafm_core.workbench import Bench, Draft
 
 if TYPE_CHECKING:
     import torch

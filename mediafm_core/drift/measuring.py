@@ -20,10 +20,10 @@ from mediafm_core.drift.scores import frozen_scores, scored
 from mediafm_core.drift.statistics import Shift, distances, head_shift, movement
 from mediafm_core.drift.verdicts import Finding, modality_finding, scores_finding
 from mediafm_core.encoders.suites import libraries_of
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import State, Step
 from mediafm_core.store.home import Home, now, provenance
 from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.workbench import Bench, Draft
 
 
 def make_reference(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: EncoderOf | None = None) -> Draft:

@@ -16,13 +16,13 @@ from mediafm_core.encoders.declaring import place_of
 from mediafm_core.encoders.joint import JointShot, Vectors, blocks
 from mediafm_core.encoders.offered import Offered, n_threads
 from mediafm_core.encoders.suites import libraries_of, load_joint
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
 from mediafm_core.media.working_set import audio_of, stills_of
 from mediafm_core.planning.making import hash_of, plain
 from mediafm_core.planning.state import Step
 from mediafm_core.store.vectors import spans_of, vector_table
+from mediafm_core.workbench import Bench, Draft
 
 MAX_KEPT_BYTES = 4 << 30
 """Of passes on disk; those used longest ago go first."""

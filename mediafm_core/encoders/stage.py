@@ -17,13 +17,13 @@ from mediafm_core.encoders.joint_stage import is_joint, make_jointly
 from mediafm_core.encoders.offered import Offered, n_threads
 from mediafm_core.encoders.paying import Payer
 from mediafm_core.encoders.suites import libraries_of, load
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Span
 from mediafm_core.media.cache import working_set
 from mediafm_core.media.working_set import audio_of, stills_of
 from mediafm_core.planning.state import Step
 from mediafm_core.store.paid import FILE, Purse
 from mediafm_core.store.vectors import spans_of, vector_column, vector_table
+from mediafm_core.workbench import Bench, Draft
 
 Bound = Callable[[], int]
 """Bytes that a network may hold at once for shots that go through it together; asked when it is loaded."""

@@ -14,7 +14,6 @@ from mediafm_core.catalogue.title import DeliveredFile, Metadata, Part, Title
 from mediafm_core.delivered import Embeddings, check_delivered, read_label_table, read_shot_list
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DeliveryError
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import title_id, title_id_from_name
 from mediafm_core.ingest.listing import Listing, check_listing, deliveries_below, list_delivery, shown_name
 from mediafm_core.ingest.metadata import read_metadata
@@ -25,6 +24,7 @@ from mediafm_core.stock import ask_for_suite
 from mediafm_core.store.blobs import file_sha256
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Rejection
+from mediafm_core.workbench import Bench, Draft
 
 SETTLE_S = 30.0
 """A delivery without `_COMPLETE` counts as complete when nothing in it was written for so long."""

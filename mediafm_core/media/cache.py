@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.errors import MediaError
-from mediafm_core.execution import Bench
 from mediafm_core.identity import title_id
 from mediafm_core.media.sandbox import decode
 from mediafm_core.media.working_set import WorkingSet
 from mediafm_core.planning.state import Step
+from mediafm_core.workbench import Bench
 
 _log = logging.getLogger(__name__)
 

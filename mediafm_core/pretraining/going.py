@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
-from mediafm_core.execution import Bench
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.baselines.compare import Comparison, compare
 from mediafm_core.pretraining.baselines.gru_training import Watched
@@ -33,6 +32,7 @@ from mediafm_core.pretraining.trainer import Trained, train
 from mediafm_core.sequence.titles import TitleArrays
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
+from mediafm_core.workbench import Bench
 
 
 class StoredCorpus:

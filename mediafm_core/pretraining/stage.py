@@ -9,10 +9,10 @@ from mediafm_core.catalogue.declared import CorpusMember, EncoderSpec
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.devices import DeviceOf, name_of, on_cpu
 from mediafm_core.errors import ArtifactError
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.workbench import Bench, Draft
 
 if TYPE_CHECKING:
     from mediafm_core.pretraining.baselines.compare import Comparison

@@ -18,7 +18,6 @@ from mediafm_core.catalogue.declared import TrainingSet
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
 from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_label_table
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import TitleId, fingerprint
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
@@ -27,6 +26,7 @@ from mediafm_core.snapshots import TITLE_VECTOR
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import manifest_of, read_document
 from mediafm_core.store.vectors import vectors_of, with_metadata
+from mediafm_core.workbench import Bench, Draft
 
 if TYPE_CHECKING:
     from mediafm_core.probes.features import TitleShots

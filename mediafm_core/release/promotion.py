@@ -11,7 +11,6 @@ from mediafm_core.catalogue.declared import Release
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.drift.guarding import canary_alarm
 from mediafm_core.errors import GateError
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.identity import Fingerprint
 from mediafm_core.planning.state import Step
 from mediafm_core.planning.training_sets import vectors_made_by
@@ -19,6 +18,7 @@ from mediafm_core.release.completing import check_complete
 from mediafm_core.release.history import Actor, How, go_live
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
+from mediafm_core.workbench import Bench, Draft
 
 USE = "Decision support for people and teams: a score is a suggestion, and a person decides."
 """What every release is for."""

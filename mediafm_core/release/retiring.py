@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from mediafm_core.catalogue.declared import RETIRED
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import trained_steps
 from mediafm_core.pretraining.stage import forget_training
 from mediafm_core.release.freeing import Freed, free
@@ -20,6 +19,7 @@ from mediafm_core.release.history import Actor, history
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import read_pointer
+from mediafm_core.workbench import Bench, LogReporter
 
 _RECORDS = frozenset({"probe_report", "ablation_report", "release"})
 FREED = tuple(kind.name for kind in KINDS.values() if "encoder" in kind.axes and kind.name not in _RECORDS)

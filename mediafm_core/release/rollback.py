@@ -8,7 +8,6 @@ from dataclasses import replace
 from mediafm_core.catalogue.declared import RETIRED, WITHDRAWN, Release
 from mediafm_core.catalogue.kinds import ArtifactKey, join_partition
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import Bench, LogReporter
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.planning.plan import snapshot_step, visible
 from mediafm_core.release.history import Actor, Event, How, go_live, history, retired_error
@@ -16,6 +15,7 @@ from mediafm_core.snapshots import open_at, publish
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import Pointer, swap_pointer
+from mediafm_core.workbench import Bench, LogReporter
 
 
 def roll_back(home: Home, *, to: str | None = None, by: Actor = Actor()) -> Release:  # noqa: B008 it never changes

@@ -4,13 +4,13 @@ import pyarrow as pa
 
 from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_shot_list
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.media.cache import working_set
 from mediafm_core.planning.state import Step
 from mediafm_core.shots.boundaries import shots_from_probabilities
 from mediafm_core.shots.thumbnails import thumbnails
 from mediafm_core.shots.transitions import transition_probabilities
 from mediafm_core.store.vectors import span_columns, spans_of
+from mediafm_core.workbench import Bench, Draft
 
 
 def make_shots(bench: Bench, step: Step) -> Draft:

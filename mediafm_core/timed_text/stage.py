@@ -6,13 +6,13 @@ import pyarrow as pa
 
 from mediafm_core.captions import Cue, read_cues
 from mediafm_core.catalogue.title import DeliveredFile, Part
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.media.cache import working_set
 from mediafm_core.planning.state import Step
 from mediafm_core.store.vectors import span_columns, spans_of
 from mediafm_core.timed_text.alignment import text_of_shots
 from mediafm_core.timed_text.choosing import chosen_captions
 from mediafm_core.timed_text.recognition import recognise
+from mediafm_core.workbench import Bench, Draft
 
 
 def make_timed_text(bench: Bench, step: Step) -> Draft:

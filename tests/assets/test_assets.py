@@ -6,9 +6,9 @@ import pytest
 from mediafm_assets.definitions import defs
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER
-from mediafm_core.execution import Status
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 from tests import homes
 from tests.e2e.scenario import Recorder, failure_of
 from tests.homes import deliver, resources

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 from mediafm_assets.cli.app import app
 from mediafm_assets.previews import preview
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.ablation.asking import ask_ablation
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest
+from mediafm_core.workbench import Outcome, Status
 
 ROW = {"metric": "AP", "dims": 8, "ahead_low": -0.1, "ahead_high": 0.1}
 ROWS = (("untrained encoder", "untrained", 0.7), ("contextual", "the encoder", 0.5), ("fused", "no encoder", 0.4))

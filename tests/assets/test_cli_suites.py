@@ -15,11 +15,11 @@ from mediafm_assets.jobs import pairs_config, refresh, steps_config
 from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
 from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
-from mediafm_core.execution import Outcome, Status
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
 from mediafm_core.weights.hub import HubModel, hub_models
+from mediafm_core.workbench import Outcome, Status
 from tests import model_folders
 from tests.commands import told
 from tests.embedding_server import EmbeddingServer, serve_embeddings

@@ -9,7 +9,8 @@ import torch
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.resources import DEVICE_VARIABLE, Place, device_from_environment, place_among_processes
 from mediafm_core.errors import DeviceError
-from mediafm_core.execution import LogReporter, Status, carry_out
+from mediafm_core.execution import carry_out
+from mediafm_core.workbench import LogReporter, Status
 from tests.catalogue import LONG
 from tests.fakes import Fakes, apply, make_home, pairs, planned
 

@@ -25,7 +25,6 @@ from mediafm_assets.jobs import (
 )
 from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
 from mediafm_core.catalogue.kinds import KINDS
-from mediafm_core.execution import Status
 from mediafm_core.ingest.listing import COMPLETE
 from mediafm_core.ingest.taking import SETTLE_S
 from mediafm_core.planning.plan import plan
@@ -34,6 +33,7 @@ from mediafm_core.release.history import Actor
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
+from mediafm_core.workbench import Status
 from tests import homes
 from tests.e2e.scenario import Recorder, execute, planned_now
 from tests.homes import deliver, describe, materialised, resources

@@ -21,11 +21,12 @@ from mediafm_assets.cli.app import app
 from mediafm_assets.definitions import defs
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER
-from mediafm_core.execution import Bench, LogReporter, Outcome, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.pretraining.going import Training
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Bench, LogReporter, Outcome, Status
 from tests.e2e.scenario import Recorder, failure_of
 from tests.event_files import scalars
 from tests.homes import resources

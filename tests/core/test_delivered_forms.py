@@ -17,7 +17,7 @@ from mediafm_core.delivered import METADATA_KEY, SUITE_KEY, Embeddings, read_emb
 from mediafm_core.delivered_forms import FORMS, read_form
 from mediafm_core.encoders.stage import make_metadata
 from mediafm_core.errors import DeliveryError
-from mediafm_core.execution import LogReporter, Stage, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.ingest.taking import examine, take
 from mediafm_core.narrative.config import WorldConfig
@@ -27,6 +27,7 @@ from mediafm_core.narrative.world import World
 from mediafm_core.planning.desired import desired
 from mediafm_core.shots.stage import make_shots
 from mediafm_core.stock import read_state
+from mediafm_core.workbench import LogReporter, Stage
 from tests.fakes import Fakes, make_home, pairs
 
 WORLD = World.of(WorldConfig(seed=3, video_dims=6, audio_dims=3, text_dims=4, n_tones=5))

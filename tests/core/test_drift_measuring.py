@@ -19,10 +19,10 @@ from mediafm_core.drift.scores import canary_titles
 from mediafm_core.drift.watching import accept, add_canaries, in_use, watch
 from mediafm_core.encoders import openai_text
 from mediafm_core.errors import ArtifactError, DimensionError, GateError, PlanError, RemoteError
-from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
 from mediafm_core.store.paid import Purse
+from mediafm_core.workbench import Status
 from tests import catalogue
 from tests.canary_homes import N, RealHeads, Watched, few_canaries, go_live
 from tests.candidates import seen

@@ -17,11 +17,12 @@ from mediafm_core.encoders.joint_conformance import check_joint_encoder
 from mediafm_core.encoders.protocol import Entry
 from mediafm_core.encoders.qwen_omni import STILLS_PER_SHOT, QwenOmni
 from mediafm_core.errors import EncoderMismatchError, WeightsError
-from mediafm_core.execution import LogReporter, Outcome, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.weights.folders import ModelFolder, read_folder
+from mediafm_core.workbench import LogReporter, Outcome, Status
 from tests import catalogue, homes, model_folders
 from tests.catalogue import ONE_SHOT, SUITE
 

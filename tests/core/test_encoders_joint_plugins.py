@@ -16,8 +16,9 @@ from mediafm_core.encoders.declaring import choose, declare_suite
 from mediafm_core.encoders.joint import JointEntry, JointShot
 from mediafm_core.encoders.joint_conformance import check_joint_encoder
 from mediafm_core.errors import ConformanceError, EncoderMismatchError
-from mediafm_core.execution import LogReporter, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import LogReporter, Status
 from tests import homes
 from tests.plugin_package import install_example
 

@@ -16,10 +16,11 @@ from mediafm_core.encoders import openai_text, pricing
 from mediafm_core.encoders.declaring import Chosen, choose_api, declare_suite
 from mediafm_core.encoders.openai_text import asked, bytes_of
 from mediafm_core.encoders.pricing import prices
-from mediafm_core.execution import LogReporter, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.cost import Price
 from mediafm_core.store.home import Home
 from mediafm_core.store.paid import FILE, Purse
+from mediafm_core.workbench import LogReporter
 from tests import catalogue
 from tests.catalogue import ONE_SHOT, SILENT, UNSORTED
 from tests.fakes import Fakes, deliver, make_home, planned

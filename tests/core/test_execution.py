@@ -11,12 +11,13 @@ from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.catalogue.title import Title
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import ArtifactError, MediaError, PlanError
-from mediafm_core.execution import LogReporter, Outcome, Stage, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.state import Step
 from mediafm_core.snapshots import make_snapshot, open_snapshot
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, artifact_path
 from mediafm_core.store.ledger import MAX_ATTEMPTS
+from mediafm_core.workbench import LogReporter, Outcome, Stage, Status
 from tests import catalogue
 from tests.catalogue import LONG, ONE_SHOT, SILENT, TITLES, UNSORTED, V2
 from tests.fakes import BrokenError, Fakes, apply, deliver, done, make_home, pairs, planned

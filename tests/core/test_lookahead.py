@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mediafm_core.execution import Bench, Draft, LogReporter, Stage, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.identity import title_id
 from mediafm_core.lookahead import Coming, Lookahead
 from mediafm_core.media.cache import decode_ahead
@@ -14,6 +14,7 @@ from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Bench, Draft, LogReporter, Stage, Status
 from tests import homes
 from tests.catalogue import LONG, ONE_SHOT, SILENT
 from tests.fakes import Fakes, draft, make_home, pairs, planned

@@ -10,7 +10,6 @@ from mediafm_core.catalogue.declared import VECTOR_KINDS, TrainingSet
 from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.errors import MediaError
-from mediafm_core.execution import Status
 from mediafm_core.planning import making
 from mediafm_core.planning.completeness import Completeness, completeness
 from mediafm_core.planning.desired import desired
@@ -21,6 +20,7 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from mediafm_core.store.manifest import read_document
+from mediafm_core.workbench import Status
 from tests import catalogue
 from tests.candidates import Candidates, live
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, TASKS, UNSORTED, V2

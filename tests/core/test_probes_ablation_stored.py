@@ -16,7 +16,7 @@ from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.running import initialise
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import DeliveryError, PlanError
-from mediafm_core.execution import LogReporter, Outcome, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
 from mediafm_core.probes.ablation.asking import ask_ablation, stop_asking
@@ -42,6 +42,7 @@ from mediafm_core.reports.gather_ablation import ablation_document, page_of
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
+from mediafm_core.workbench import LogReporter, Outcome
 from tests import homes, narrative_homes
 from tests.conftest import built_once
 

@@ -9,7 +9,6 @@ import pytest
 from mediafm_core import snapshots
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import PlanError, ReleaseError
-from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release import rollback
@@ -20,6 +19,7 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import read_document
 from mediafm_core.store.pointer import POINTER
+from mediafm_core.workbench import Status
 from tests import catalogue
 from tests.candidates import SNAPSHOT, Candidates, Readers, live, seen
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, V2

@@ -8,7 +8,6 @@ import pytest
 
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import IncompleteError, LabelsError, PlanError, ReleaseError
-from mediafm_core.execution import Status
 from mediafm_core.planning.desired import desired
 from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made
 from mediafm_core.release.floors import set_floor
@@ -17,6 +16,7 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from mediafm_core.store.manifest import read_document
+from mediafm_core.workbench import Status
 from tests import catalogue
 from tests.candidates import Candidates, live, released_home, seen
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, V2

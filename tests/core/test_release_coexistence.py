@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from mediafm_core.errors import PlanError
-from mediafm_core.execution import Status
 from mediafm_core.pretraining.declaring import declare_encoder, is_cut_off
 from mediafm_core.probes.tasks import TASKS
 from mediafm_core.release.candidates import candidates
 from mediafm_core.release.retiring import retire
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 from tests import catalogue
 from tests.candidates import Candidates, live, seen
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SECOND_SUITE, SILENT, V2

@@ -10,7 +10,7 @@ import pytest
 from mediafm_core import snapshots
 from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import ArtifactError, SnapshotError
-from mediafm_core.execution import LogReporter, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.identity import fingerprint
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import snapshot_step
@@ -19,6 +19,7 @@ from mediafm_core.snapshots import open_snapshot, publish
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER, Pointer, read_pointer
+from mediafm_core.workbench import LogReporter
 from tests import catalogue
 from tests.catalogue import LONG, ONE_SHOT, SILENT, V2
 from tests.fakes import Fakes, apply, deliver, make_home, pairs, planned
@@ -69,7 +70,7 @@ def test_rows_that_are_taken_over_are_as_if_made_anew(home: Home, tmp_path: Path
 
 
 def _bench(home: Home):
-    from mediafm_core.execution import Bench
+    from mediafm_core.workbench import Bench
 
     return Bench(home, read_state(home), LogReporter())
 

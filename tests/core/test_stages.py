@@ -19,7 +19,7 @@ from mediafm_core.catalogue.title import Part, Title
 from mediafm_core.encoders import stage as encoders_stage
 from mediafm_core.encoders.offered import Offered
 from mediafm_core.errors import ArtifactError, EncoderMismatchError, IdentityError, MediaError, PlanError, TrainingError
-from mediafm_core.execution import Bench, LogReporter, Stage, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.fusion import make_fused
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import examine, make_delivery, take
@@ -34,6 +34,7 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import spans_of, vector_table, vectors_of
 from mediafm_core.timed_text import stage as timed_text_stage
+from mediafm_core.workbench import Bench, LogReporter, Stage
 from tests import catalogue
 from tests.catalogue import LONG, N_SHOTS_ELSE, ONE_SHOT, SILENT, SUITE
 from tests.fakes import Fakes, apply, deliver, done, make_home, pairs, planned

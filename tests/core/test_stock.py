@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
-from mediafm_core.execution import LogReporter, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.plan import for_titles, plan
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import LogReporter
 from tests import catalogue
 from tests.candidates import Candidates
 from tests.catalogue import LONG, NO_ID, ONE_SHOT, SILENT, TASKS, UNSORTED, V2

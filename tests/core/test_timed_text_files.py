@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediafm_core.captions import is_audio_description
-from mediafm_core.execution import LogReporter, Stage, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.ingest.taking import make_delivery
 from mediafm_core.shots.stage import make_shots
 from mediafm_core.timed_text.choosing import chosen_captions, language_of
 from mediafm_core.timed_text.stage import make_timed_text
+from mediafm_core.workbench import LogReporter, Stage
 from tests.homes import deliver, ingest, initialise
 
 NAMES = [

@@ -13,10 +13,10 @@ import dagster as dg
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_assets.resources import REPORTER
 from mediafm_core.catalogue.kinds import KINDS, UNPARTITIONED
-from mediafm_core.execution import Outcome, Reporter, Status
 from mediafm_core.planning.state import Step
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Outcome, Reporter, Status
 from tests.homes import materialised, resources
 
 Pairs = frozenset[tuple[str, str]]

@@ -10,7 +10,6 @@ import pytest
 from mediafm_assets.jobs import ingest, landing_config, refresh, steps_config, train_encoder, training_config
 from mediafm_core.catalogue.kinds import KINDS
 from mediafm_core.catalogue.title import Part
-from mediafm_core.execution import Status
 from mediafm_core.identity import title_id
 from mediafm_core.planning import making
 from mediafm_core.planning.state import Step
@@ -18,6 +17,7 @@ from mediafm_core.release.retiring import retire
 from mediafm_core.release.withdrawing import withdraw
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
+from mediafm_core.workbench import Status
 from tests import homes
 from tests.e2e.scenario import (
     SNAPSHOT,

@@ -21,7 +21,7 @@ from mediafm_assets.sensors import reconcile
 from mediafm_core.catalogue.declared import WITHDRAWN, Release
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
 from mediafm_core.catalogue.title import Title
-from mediafm_core.execution import Bench, Draft, LogReporter, Outcome, Stage, Status, carry_out
+from mediafm_core.execution import carry_out
 from mediafm_core.identity import TitleId
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired
@@ -36,6 +36,7 @@ from mediafm_core.snapshots import make_snapshot, open_snapshot, publish
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, artifact_path, read_checked
 from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.workbench import Bench, Draft, LogReporter, Outcome, Stage, Status
 from tests import catalogue, fakes
 from tests.candidates import probe
 from tests.catalogue import LONG, ONE_SHOT, SILENT, UNSORTED

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 
 from mediafm_core.catalogue.suite import Suite
-from mediafm_core.execution import Bench
 from mediafm_core.model.checkpoint import load
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
@@ -31,6 +30,7 @@ from mediafm_core.probes.labels import LabelSet
 from mediafm_core.probes.metrics import Interval, Resampled
 from mediafm_core.probes.report import CONTEXTUAL, contextual_row
 from mediafm_core.probes.stage import probes_of
+from mediafm_core.workbench import Bench
 
 OTHER, OUTSIDE = "encoder ", "outside "
 """What the names of rows of other encoders and of outside models begin with."""

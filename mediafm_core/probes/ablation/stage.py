@@ -1,8 +1,8 @@
 """The ablation of an encoder, from what is stored. Light: who lists the stages needs no torch."""
 
 from mediafm_core.devices import DeviceOf, on_cpu
-from mediafm_core.execution import Bench, Draft
 from mediafm_core.planning.state import Step
+from mediafm_core.workbench import Bench, Draft
 
 
 def make_ablation(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draft:
