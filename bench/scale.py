@@ -14,8 +14,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
@@ -47,9 +48,10 @@ _PHASES: Mapping[str, tuple[str, ...]] = {
     "all of the second": ("apply",),
     "promote the second": ("release", "promote", "v2"),
     "roll back": ("release", "rollback"),
+    "roll forward, until readers have it": (),
     "withdraw a title": ("withdraw", "narrative-w0-000000"),
 }
-"""The words of the command; none where it is not the command but a sensor, of which `tick` knows."""
+"""The words of the command; none for what is measured within a process, without the time to start it: `_WITHIN`."""
 
 
 class Took(NamedTuple):
@@ -95,7 +97,7 @@ def measure(n_titles: int, scratch: Path) -> None:
     for phase, words in _PHASES.items():
         if phase not in known:
             before = _n_events(home)
-            took = _command(home, [word.format(**named) for word in words]) if words else tick(home, phase)
+            took = _command(home, [word.format(**named) for word in words]) if words else _within(home, phase)
             row = {"titles": n_titles, "phase": phase, "events": _n_events(home) - before, **took._asdict()}
             with RESULTS.open("a") as out:
                 out.write(json.dumps(row) + "\n")
@@ -106,14 +108,21 @@ def _command(home: Path, words: Sequence[str]) -> Took:
     return run([sys.executable, "-c", _COMMAND, *words, "--home", str(home)], home.parent / "log")
 
 
-def tick(home: Path, phase: str) -> Took:
-    """Evaluate the sensor `reconcile` as the daemon does, in a process of its own; without the time to start it."""
+def _within(home: Path, phase: str) -> Took:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        ticks = pool.submit(_ticks, home).result()
-    return ticks[0] if phase.startswith("first") else ticks[1]
+        return pool.submit(_WITHIN[phase], home).result()
+
+
+def _first_tick(home: Path) -> Took:
+    return _ticks(home)[0]
+
+
+def _next_tick(home: Path) -> Took:
+    return _ticks(home)[1]
 
 
 def _ticks(home: Path) -> list[Took]:
+    """Evaluate the sensor `reconcile` twice, as the daemon does."""
     import dagster as dg
 
     from mediafm_assets.cli.running import dagster_instance
@@ -126,11 +135,31 @@ def _ticks(home: Path) -> list[Took]:
         for _ in range(2):
             given = {"home": HomeResource(root=str(home))}
             context = dg.build_sensor_context(instance=instance, resources=given, cursor=cursor)
-            began_s, cpu_s = time.perf_counter(), time.process_time()
-            reconcile(context)
-            wall_s, cpu_s, cursor = time.perf_counter() - began_s, time.process_time() - cpu_s, context.cursor
-            took.append(Took(wall_s, cpu_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+            took.append(_timed(partial(reconcile, context)))
+            cursor = context.cursor
     return took
+
+
+def _roll_forward(home: Path) -> Took:
+    """From the call until the pointer is swapped."""
+    from mediafm_core.release.rollback import roll_back
+    from mediafm_core.store.home import Home
+
+    return _timed(partial(roll_back, Home.open(home)))
+
+
+def _timed(work: Callable[[], object]) -> Took:
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    work()
+    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Took(time.perf_counter() - began_s, time.process_time() - cpu_s, peak_mib)
+
+
+_WITHIN: Mapping[str, Callable[[Path], Took]] = {
+    "first tick of reconcile": _first_tick,
+    "next tick": _next_tick,
+    "roll forward, until readers have it": _roll_forward,
+}
 
 
 def _n_events(home: Path) -> int:
@@ -165,7 +194,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 def _shown(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
-    return f"{row['wall_s']:.1f} s, CPU {row['cpu_s']:.1f} s, {row['peak_mib']:,.0f} MiB, {row['events']:,} events"
+    wall_s, cpu_s = (f"{row[of]:.1f}" if row[of] >= 1 else f"{row[of]:.3f}" for of in ("wall_s", "cpu_s"))
+    return f"{wall_s} s, CPU {cpu_s} s, {row['peak_mib']:,.0f} MiB, {row['events']:,} events"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
