@@ -30,6 +30,9 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.workbench import Outcome, Stage, Status
 
+MAX_STEPS_PER_RUN = 500
+"""At most so many steps go into a run that no person submits: of a sensor's the next tick submits the next ones."""
+
 
 class Steps(dg.Config):
     """Which artifacts to make."""

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mediafm_assets.automations import CANARIES, NIGHTLY, why_off
-from mediafm_assets.jobs import refresh, steps_config, watch_canaries
+from mediafm_assets.jobs import MAX_STEPS_PER_RUN, refresh, steps_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource
 from mediafm_core.drift.watching import in_use
@@ -12,16 +12,20 @@ from mediafm_core.stock import read_state
 
 
 @dg.schedule(job=refresh, cron_schedule=NIGHTLY.cron, default_status=dg.DefaultScheduleStatus.RUNNING)
-def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
-    """Submits everything that the planner misses of the whole catalogue: what no sensor caught during the day."""
+def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[dg.RunRequest] | dg.SkipReason:
+    """Submits everything that the planner misses of the whole catalogue: what no sensor caught during the day.
+
+    It is as many runs as the steps need, in the plan's order; a home's queue lets one of them run at a time.
+    """
     opened = home.open()
     if off := why_off(opened.root, "nightly"):
         return dg.SkipReason(off)
     sync(context.instance, opened)
+    at = context.scheduled_execution_time.isoformat()
     steps = plan(read_state(opened)).steps
-    if not steps:
-        return dg.SkipReason("Nothing is missing.")
-    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat(), run_config=steps_config(steps))
+    portions = [steps[begin : begin + MAX_STEPS_PER_RUN] for begin in range(0, len(steps), MAX_STEPS_PER_RUN)]
+    runs = [dg.RunRequest(run_key=f"{at} {n}", run_config=steps_config(some)) for n, some in enumerate(portions)]
+    return runs or dg.SkipReason("Nothing is missing.")
 
 
 @dg.schedule(job=watch_canaries, cron_schedule=CANARIES.cron, default_status=dg.DefaultScheduleStatus.RUNNING)

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from mediafm_assets.automations import why_off
-from mediafm_assets.jobs import ingest, landing_config, landing_names, refresh, steps_config
+from mediafm_assets.jobs import MAX_STEPS_PER_RUN, ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import HomeResource, is_alive
 from mediafm_assets.told import Look, untold
@@ -20,9 +20,6 @@ from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS
-
-MAX_STEPS_PER_RUN = 500
-"""At most so many steps go into one run; the next tick submits the next ones."""
 
 SIGNATURE = "mediafm/signature"
 """The tag of a run that says what it was submitted for."""

@@ -17,7 +17,7 @@ from mediafm_core.store.home import Home
 from tests import catalogue
 from tests.candidates import Candidates
 from tests.catalogue import LONG, ONE_SHOT, SILENT, TASKS, V2
-from tests.fakes import deliver, make_home
+from tests.fakes import deliver, make_home, pairs, planned
 from tests.homes import resources
 
 SCHEDULES = {"nightly": nightly, "daily_canaries": daily_canaries}
@@ -93,6 +93,18 @@ def test_an_automation_that_is_off_does_nothing_and_says_why(home: Home, instanc
     assert f"It is off: {FILE}" in str(tick(home, instance, name)[0])
     (home.root / FILE).write_text(f"{name} = true")
     assert "It is off" not in str(tick(home, instance, name)[0])
+
+
+def test_the_night_s_work_is_runs_of_a_bounded_size_in_the_plan_s_order(home: Home, instance, monkeypatch) -> None:
+    monkeypatch.setattr("mediafm_assets.schedules.MAX_STEPS_PER_RUN", 4)
+    runs, _ = tick(home, instance, "nightly")
+    assert isinstance(runs, list)
+    assert len({run.run_key for run in runs}) == len(runs) > 1
+    asked = [run.run_config["ops"]["carry_out_steps"]["config"]["steps"] for run in runs]
+    assert {len(steps) for steps in asked[:-1]} == {4}
+    assert [pair for steps in asked for pair in steps] == [list(pair) for pair in pairs(planned(home).steps)]
+    Candidates().run(home)
+    assert tick(home, instance, "nightly")[0] == "Nothing is missing."
 
 
 def test_an_encoder_that_has_finished_its_training_is_brought_up_to_the_catalogue(home: Home, instance) -> None:
