@@ -44,7 +44,7 @@ def prepared(n_texts: int = 0) -> Prepared:
     from mediafm_core.ingest.taking import examine, take
     from mediafm_core.timed_text.stage import make_timed_text
 
-    home = _home()
+    home = new_home()
     take(home, examine(CUT))
     state = read_state(home)
     steps = {step.key.kind: step for step in desired(state).steps()}
@@ -64,7 +64,8 @@ def _lines(spans: list[Span]) -> pa.Table:
     return pa.table({**span_columns(spans), "text": pa.array(texts)})
 
 
-def _home() -> Home:
+def new_home() -> Home:
+    """An empty home with the embedded suite and its instruments."""
     from dataclasses import asdict
 
     from mediafm_core.encoders.suites import embedded_suite

@@ -38,23 +38,28 @@ def paper_speed() -> Figure:
 
 
 def _saved(folder: Path, kind: str) -> Path:
-    """CLIP ViT-L/14's vision tower, or wav2vec2-base, with random weights."""
+    preprocessing = {
+        "clip": {"size": 224, "crop_size": 224, "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+        "wav2vec2": {"do_normalize": True, "sampling_rate": 16_000},
+    }
+    paper_network(kind).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing[kind]))
+    return folder
+
+
+def paper_network(kind: str) -> Any:
+    """CLIP ViT-L/14's vision tower (`clip`), or wav2vec2-base, with random weights."""
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Wav2Vec2Config, Wav2Vec2Model
 
+    if kind == "wav2vec2":
+        return Wav2Vec2Model(Wav2Vec2Config())
     large: dict[str, Any] = {
         "hidden_size": 1024,
         "intermediate_size": 4096,
         "num_hidden_layers": 24,
         "num_attention_heads": 16,
     }
-    if kind == "clip":
-        network: Any = CLIPVisionModelWithProjection(CLIPVisionConfig(**large, patch_size=14, projection_dim=768))
-        preprocessing = {"size": 224, "crop_size": 224, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    else:
-        network, preprocessing = Wav2Vec2Model(Wav2Vec2Config()), {"do_normalize": True, "sampling_rate": 16_000}
-    network.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing))
-    return folder
+    return CLIPVisionModelWithProjection(CLIPVisionConfig(**large, patch_size=14, projection_dim=768))
 
 
 def _speed(encoders: dict[Modality, UnimodalEncoder[Any]], n_shots: int) -> Figure:

@@ -94,9 +94,9 @@ def encoded(
 def states_bytes(n_tokens: int, *, hidden: int, wide: int) -> int:
     """What a Transformer of states `hidden` wide, and `wide` between, holds at most for an item of so many tokens.
 
-    Of all that lives at once, in float32: three arrays of the wide layer's width and five of the states'.
+    All that lives at once, in float32: at most four arrays of the wide layer's width and eight of the states'.
     """
-    return 4 * n_tokens * (3 * wide + 5 * hidden)
+    return 4 * n_tokens * (4 * wide + 8 * hidden)
 
 
 def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
