@@ -36,9 +36,9 @@ def sync(instance: dg.DagsterInstance, home: Home) -> None:
     """Make the partition keys those of the catalogue: add what is new, remove what is gone."""
     # in this order: a key is added after its declaration, so one that is seen here and not declared below is gone
     present = {name: set(instance.get_dynamic_partitions(name)) for name in ("titles", "suites", "encoders")}
-    state = read_state(home)
+    state = read_state(home, ())  # a key needs no more of a title than its name
     wanted = {
-        "titles": list(state.titles),
+        "titles": [title for title in home.ledger.declared("title") if title not in state.withdrawn],
         "suites": [suite.id for suite in state.suites],
         "encoders": [encoder.name for encoder in state.encoders],
     }
