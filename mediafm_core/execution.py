@@ -14,6 +14,7 @@ from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, now, provenance
+from mediafm_core.store.lease import lease
 from mediafm_core.store.manifest import Manifest
 from mediafm_core.workbench import Bench, Draft, Outcome, Reporter, Stage, Status
 
@@ -123,24 +124,35 @@ def _judged_now(home: Home, kind: str, partition: str) -> list[_Asked]:
 
 
 def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
-    ledger = bench.home.ledger
-    start = time.perf_counter()
-    if (row := ledger.artifact(step.key)) is not None:
-        outcome = Outcome(step.key, Status.KEPT, row.manifest.seconds, row.manifest.facts)
-    elif absent := ledger.absent(step.reads):
-        names = dict.fromkeys(key.kind for key in absent)
-        return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(names)}")
-    else:
-        try:
-            draft = stage.make(bench, step)
-            outcome = _commit(bench.home, step, draft, time.perf_counter() - start)
-        except (BudgetError, DeviceError) as error:  # nothing is wrong with the step: it waits for another run
-            return Outcome(step.key, Status.BLOCKED, error=str(error))
-        except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
-            return _failed(bench, step, error, time.perf_counter() - start)
-    if stage.settle:
+    outcome = _kept(bench, step) or _waiting(bench, step)
+    if outcome is None:
+        told = partial(bench.reporter.advance, 0.0, "another run is making it")
+        with lease(bench.home.work / "steps", step.key.fingerprint, told):
+            outcome = _kept(bench, step) or _made(bench, step, stage)
+    if stage.settle and outcome.status in (Status.MADE, Status.KEPT):
         stage.settle(bench, step)
     return outcome
+
+
+def _kept(bench: Bench, step: Step) -> Outcome | None:
+    row = bench.home.ledger.artifact(step.key)
+    return Outcome(step.key, Status.KEPT, row.manifest.seconds, row.manifest.facts) if row else None
+
+
+def _waiting(bench: Bench, step: Step) -> Outcome | None:
+    names = dict.fromkeys(key.kind for key in bench.home.ledger.absent(step.reads))
+    return Outcome(step.key, Status.BLOCKED, error=f"waits for its {' and '.join(names)}") if names else None
+
+
+def _made(bench: Bench, step: Step, stage: Stage) -> Outcome:
+    start = time.perf_counter()
+    try:
+        draft = stage.make(bench, step)
+        return _commit(bench.home, step, draft, time.perf_counter() - start)
+    except (BudgetError, DeviceError) as error:  # nothing is wrong with the step: it waits for another run
+        return Outcome(step.key, Status.BLOCKED, error=str(error))
+    except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
+        return _failed(bench, step, error, time.perf_counter() - start)
 
 
 def _commit(home: Home, step: Step, draft: Draft, seconds: float) -> Outcome:
