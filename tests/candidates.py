@@ -1,6 +1,6 @@
 """Candidates for a release whose heads are as good as a test wants, and all that readers see of a home."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,9 +50,10 @@ class Candidates:
         return self.run(home, ("release", encoder), SNAPSHOT)
 
 
-def released_home(root: Path, titles: Sequence[Title]) -> Home:
-    """A home where v1 went live, with heads for each task."""
+def released_home(root: Path, titles: Sequence[Title], *, worse: Iterable[tuple[str, str]] = ()) -> Home:
+    """A home where v1 went live, with heads for each task; heads of `worse`, by encoder and task, are upside down."""
     home, candidates = make_home(root, titles, production=None), Candidates()
+    candidates.worse |= set(worse)
     for task in TASKS:
         home.declare("labels", task, asdict(catalogue.labels(task, *titles)))
     candidates.run(home)

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, join_partition
-from mediafm_core.catalogue.suite import DELIVERED, Instrument, Modality, Suite
+from mediafm_core.catalogue.suite import Instrument, Modality, Suite
+from mediafm_core.encoders.declaring import place_of
 from mediafm_core.errors import PlanError
 from mediafm_core.identity import Fingerprint
 from mediafm_core.planning.desired import desired, trained_steps
@@ -15,13 +16,13 @@ from mediafm_core.release.history import history
 from mediafm_core.release.promotion import USE
 from mediafm_core.reports.gather import HANDFUL
 from mediafm_core.reports.gather_ablation import NARRATIVE
+from mediafm_core.reports.origins import origin_of
 from mediafm_core.reports.release_card import Cell, ReleaseCard, Table
 from mediafm_core.reports.training import training_picture
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
 from mediafm_core.store.manifest import read_document
-from mediafm_core.weights.manifest import manifest
 
 Rows = Iterable[tuple[Cell, ...]]
 
@@ -210,8 +211,9 @@ def _identity(subject: _Subject) -> Rows:
     for what, row in (("encoder", subject.trained), ("release", subject.record)):
         if row:
             yield (f"fingerprint of the {what}", row.key.fingerprint)
+            yield (f"code version that made the {what}", row.manifest.ingredients["code"])
             said = ", ".join(f"{name} {version}" for name, version in sorted(row.manifest.provenance.items()))
-            yield (f"versions that made the {what}", said)
+            yield (f"libraries that made the {what}", said)
     versions = (f"{kind.name} {kind.code_version}" for kind in KINDS.values() if "encoder" in kind.axes)
     yield ("code versions when this was written", ", ".join(versions))
 
@@ -224,17 +226,13 @@ _CORPUS_FACTS = {
 
 
 def _weights(home: Home, suite: Suite) -> Rows:
-    yield from (_weights_row(m.value, suite.spec(m).instrument, suite.spec(m).dims) for m in Modality)
+    for modality in Modality:
+        spec = suite.spec(modality)
+        model = spec.instrument
+        yield (modality.value, model.name, spec.dims, *origin_of(model, place_of(home, spec)), model.weights_sha256)
     for name, body in home.ledger.declared("instrument").items():
-        yield _weights_row(name, Instrument.from_json(body), None)
-
-
-def _weights_row(what: str, instrument: Instrument, dims: int | None) -> tuple[Cell, ...]:
-    pinned = next((m for m in manifest().values() if m.sha256 == instrument.weights_sha256), None)
-    if pinned:
-        return (what, instrument.name, dims, pinned.licence, pinned.source, instrument.weights_sha256)
-    source = "made elsewhere, and delivered" if instrument.settings.get(DELIVERED) else "not pinned by this version"
-    return (what, instrument.name, dims, "not known here", source, instrument.weights_sha256)
+        model = Instrument.from_json(body)
+        yield (name, model.name, None, *origin_of(model, {}), model.weights_sha256)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> Rows:
