@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from mediafm_assets.automations import CANARIES
 from mediafm_assets.metadata import table_metadata
+from mediafm_assets.postponed import postponed
 from mediafm_assets.resources import HomeResource
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.drift.guarding import MEASURE, latest, overdue
@@ -71,7 +72,8 @@ def _parked(home: Home) -> dg.AssetCheckResult:
         if failure.key in asked
     ]
     refused = [{"what": f"delivery {r.delivered_as}", "why": r.message} for r in home.ledger.rejections()]
-    return _result([*parked, *refused], len(home.ledger.declared("title")))
+    waiting = [{"what": f"{each.what}, for a day", "why": each.why} for each in postponed(home)]
+    return _result([*parked, *waiting, *refused], len(home.ledger.declared("title")))
 
 
 def _asked_for(home: Home) -> set[ArtifactKey]:

@@ -13,6 +13,7 @@ from pydantic import Field
 from mediafm_assets.carrying import actor_of, event_of, failure, run_steps, write_cards
 from mediafm_assets.checks import canaries_evaluation, parked_evaluation
 from mediafm_assets.partitions import sync
+from mediafm_assets.postponed import affordable, note
 from mediafm_assets.resources import HomeResource
 from mediafm_assets.training.launching import trained_by
 from mediafm_core.catalogue.kinds import UNPARTITIONED
@@ -149,6 +150,10 @@ def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
     return taken.title.id
 
 
+_SUBMITTED_BY_ITSELF = {"dagster/sensor_name", "dagster/schedule_name"}
+"""Tags of runs that no person asked for."""
+
+
 def _carry_out(
     context: dg.OpExecutionContext,
     home: HomeResource,
@@ -159,12 +164,15 @@ def _carry_out(
     sweep_now_and_then(home.open())
     done: list[Outcome] = []
     failed: list[Outcome] = []
+    if _SUBMITTED_BY_ITSELF & context.run.tags.keys():
+        wanted = affordable(home.open(), wanted)
     for outcome in run_steps(home, wanted, actor_of(context.run), own):
         if outcome.status in (Status.MADE, Status.KEPT):
             context.log_event(event_of(home, outcome))
             done.append(outcome)
         else:
             failed.append(outcome)
+    note(home.open(), [*done, *failed])
     write_cards(home, done)  # last: whatever else was asked for stands by then
     for title, freed in free_withdrawn(home.open()).items():
         context.log.info("%s was withdrawn: %d objects deleted, %d bytes.", title, freed.total, freed.n_bytes)

@@ -5,6 +5,7 @@ import dagster as dg
 from mediafm_assets.automations import CANARIES, NIGHTLY, why_off
 from mediafm_assets.jobs import MAX_STEPS_PER_RUN, refresh, steps_config, watch_canaries
 from mediafm_assets.partitions import sync
+from mediafm_assets.postponed import for_automation
 from mediafm_assets.resources import HomeResource
 from mediafm_core.drift.watching import in_use
 from mediafm_core.planning.plan import plan
@@ -22,7 +23,7 @@ def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[d
         return dg.SkipReason(off)
     sync(context.instance, opened)
     at = context.scheduled_execution_time.isoformat()
-    steps = plan(read_state(opened)).steps
+    steps = plan(for_automation(opened, read_state(opened))).steps
     portions = [steps[begin : begin + MAX_STEPS_PER_RUN] for begin in range(0, len(steps), MAX_STEPS_PER_RUN)]
     runs = [dg.RunRequest(run_key=f"{at} {n}", run_config=steps_config(some)) for n, some in enumerate(portions)]
     return runs or dg.SkipReason("Nothing is missing.")

@@ -11,6 +11,7 @@ import dagster as dg
 from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import MAX_STEPS_PER_RUN, ingest, landing_config, landing_names, refresh, steps_config
 from mediafm_assets.partitions import sync
+from mediafm_assets.postponed import for_automation, postponed
 from mediafm_assets.resources import HomeResource, is_alive
 from mediafm_assets.told import Look, untold
 from mediafm_core.identity import fingerprint
@@ -69,12 +70,13 @@ def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Sen
     _settle_abandoned(context.instance, home)
     if busy := _busy(context.instance):
         return dg.SkipReason(busy)
-    look, ledger = Look.from_cursor(context.cursor), (opened.ledger.as_of(), opened.ledger.failures())
+    look = Look.from_cursor(context.cursor)
+    ledger = (opened.ledger.as_of(), opened.ledger.failures(), postponed(opened))
     all_told = look is not None and not _failed_since(context.instance, look)
     if all_told and _COMPLETE.get(opened.root) == ledger:
         return dg.SkipReason("Nothing is missing.")
     sync(context.instance, opened)
-    state = read_state(opened)
+    state = for_automation(opened, read_state(opened))
     steps = plan(state).steps or (() if all_told else _untold(context, opened, state))
     if steps:
         return _submit(context.instance, steps[:MAX_STEPS_PER_RUN])
@@ -99,7 +101,8 @@ def new_encoders(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.
     if busy := _busy(context.instance):
         return dg.SkipReason(busy)
     sync(context.instance, opened)
-    steps = [step for step in plan(read_state(opened)).steps if _serves(step, set(trained))][:MAX_STEPS_PER_RUN]
+    missing = plan(for_automation(opened, read_state(opened))).steps
+    steps = [step for step in missing if _serves(step, set(trained))][:MAX_STEPS_PER_RUN]
     if steps:
         return _submit(context.instance, steps)
     context.update_cursor(json.dumps(trained))

@@ -150,7 +150,7 @@ def _made(bench: Bench, step: Step, stage: Stage) -> Outcome:
         draft = stage.make(bench, step)
         return _commit(bench.home, step, draft, time.perf_counter() - start)
     except (BudgetError, DeviceError) as error:  # nothing is wrong with the step: it waits for another run
-        return Outcome(step.key, Status.BLOCKED, error=str(error))
+        return Outcome(step.key, Status.BLOCKED, error=str(error), is_short=True)
     except Exception as error:  # noqa: BLE001 one title's failure, whatever it is, is recorded and stops no other
         return _failed(bench, step, error, time.perf_counter() - start)
 

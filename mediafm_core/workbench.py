@@ -49,6 +49,7 @@ class Outcome(NamedTuple):
     seconds: float = 0.0
     facts: Mapping[str, Any] = {}
     error: str = ""
+    is_short: bool = False  # blocked since the run's money or this machine's devices do not do
 
 
 class Reporter(Protocol):

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
+from mediafm_assets.postponed import postponed
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.errors import DeliveryError, MediaFMError, PlanError
 from mediafm_core.ingest.listing import deliveries_in
@@ -129,6 +130,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
             }
             for f in opened.ledger.failures().values()
         ],
+        "postponed": [{"what": each.what, "since": each.since, "why": each.why} for each in postponed(opened)],
         "refused": [{"delivery": r.delivered_as, "error": r.message} for r in opened.ledger.rejections()],
         "arriving": [listing.delivered_as for listing in arrivals(opened).arriving],
     }
@@ -137,11 +139,14 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def _show_status(found: dict[str, Any]) -> None:
     plain = [(name, ", ".join(map(str, value)) if isinstance(value, list) else value) for name, value in found.items()]
-    print_table("status", ("", ""), [row for row in plain if row[0] not in ("failures", "refused")])
+    print_table("status", ("", ""), [row for row in plain if row[0] not in ("failures", "refused", "postponed")])
     if found["failures"]:
         print_table(
             "failures", ("asset", "partition", "attempts", "parked", "error"), [f.values() for f in found["failures"]]
         )
         console.print("next  mediafm retry, to try them again as they are")
+    if found["postponed"]:
+        print_table("postponed for a day", ("what", "why"), [(p["what"], p["why"]) for p in found["postponed"]])
+        console.print("next  mediafm apply, or mediafm retry, after which automation tries again")
     if found["refused"]:
         print_table("refused deliveries", ("delivery", "error"), [r.values() for r in found["refused"]])

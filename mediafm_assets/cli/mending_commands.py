@@ -23,6 +23,8 @@ def retry(
 
     Examples: mediafm retry; mediafm retry --asset shots --partition my-film
     """
+    from mediafm_assets.postponed import lift
+
     opened = open_home(home)
     failures = opened.ledger.failures()
     chosen = [failure for failure in failures.values() if _is_asked_for(failure, asset, partition)]
@@ -36,7 +38,10 @@ def retry(
     opened.ledger.forgive(failure.key for failure in chosen)
     for failure in chosen:
         console.print(f"forgiven  {describe(failure.key.kind, failure.key.partition)}", markup=False)
-    console.print("next      mediafm apply" if chosen else "No step has failed.")
+    lifted = lift(opened) if asset is None and partition is None else []
+    for what in lifted:
+        console.print(f"no longer postponed  {what}", markup=False)
+    console.print("next      mediafm apply" if chosen or lifted else "No step has failed.")
 
 
 def _is_asked_for(failure: FailureRow, asset: str | None, partition: str | None) -> bool:
