@@ -142,7 +142,7 @@ def explained_plan(home: Home, state: State) -> Plan:
 
 
 def title_plan(home: Home, title: str) -> Plan:
-    """What can be made of one title now, each step with its reason; no other title is read.
+    """What can be made of one title now, each step with its reason. Of other titles it reads what `read_state` says.
 
     Blocked are its steps that are parked, and those that wait for parked steps or for what is of no title, such as an
     encoder that is not trained yet.
@@ -182,7 +182,7 @@ class Told(NamedTuple):
 
 
 def explain_step(home: Home, kind: str, partition: str) -> list[Told]:
-    """Why a step is planned, waits, is there, or is not asked for. Of a title's step no other title is read.
+    """Why a step is planned, waits, is there, or is not asked for; a title's step from what `read_state` reads for it.
 
     Raises:
         PlanError: there is no such asset, or the partition names what is not in the catalogue.

@@ -23,7 +23,13 @@ from mediafm_core.workbench import Status
 _SHOWN_STEPS = 60
 
 _TitleOption = Annotated[
-    str | None, typer.Option("--title", help="Only this title; no other is read.", metavar="TITLE", show_default=False)
+    str | None,
+    typer.Option(
+        "--title",
+        help="Only this title. Others are read only if a head is yet to be fitted on them.",
+        metavar="TITLE",
+        show_default=False,
+    ),
 ]
 _WhyOption = Annotated[
     tuple[str, str] | None,
