@@ -1,15 +1,15 @@
 """Do contextual embeddings beat what needs no learning? `python -m bench.quality --world 6 7 --seed 0 1 2`.
 
 Synthetic titles throughout. In each world an encoder is trained on some titles, heads are fitted on others, and others
-still are scored. The baselines get every reader that the encoder gets. Each result is a row of a file; a row that is
-there already is not made again, so a run that was cut off goes on. `--table` prints what the file holds
-and `--plot` draws it.
+still are scored. Fused embeddings are read in each way that the encoder's are, and in more. Each result is a row of a
+file; a row that is there already is not made again, so a run that was cut off goes on. `--table` prints what the file
+holds and `--plot` draws it. `--baselines` prints what needs no learning, and trains and keeps nothing.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -45,8 +45,11 @@ BASELINES = (
     "clip + neighbours within 12",
     "clip + title mean",
     "clip + 12 before + 12 after + title mean",
+    "clip + title vector",
+    "clip + windows + title mean",
+    "clip + windows + cosines",
 )
-"""How fused embeddings are read; each is a row."""
+"""How fused embeddings are read; each is a row. Where no encoder has made a title's vector it is the metadata's."""
 
 CONTROL = "position"
 """Where a clip stands, and nothing else: it must tell nothing."""
@@ -82,10 +85,17 @@ class Catalogue:
 
     def __init__(self, world: int, n_learnt: int, n_fitted: int, n_scored: int) -> None:
         self.world = World.of(WorldConfig(seed=world))
-        seeds = iter(range(n_learnt + n_fitted + n_scored))
-        self.learnt, self.fitted, self.scored = (
-            [self._made(next(seeds)) for _ in range(n)] for n in (n_learnt, n_fitted, n_scored)
-        )
+        self.n_learnt = n_learnt
+        self.fitted = self._made_of(range(n_learnt, n_learnt + n_fitted))
+        self.scored = self._made_of(range(n_learnt + n_fitted, n_learnt + n_fitted + n_scored))
+
+    @cached_property
+    def learnt(self) -> list[Made]:
+        """The titles that encoders are trained on, made when one is."""
+        return self._made_of(range(self.n_learnt))
+
+    def _made_of(self, seeds: Iterable[int]) -> list[Made]:
+        return [self._made(seed) for seed in seeds]
 
     def _made(self, seed: int) -> Made:
         given = title(self.world, seed)
@@ -165,21 +175,40 @@ def _tell(progress: Any) -> None:
         sys.stderr.write(f"  step {progress.step}/{progress.steps}, MSM {progress.msm:.3f}\n")
 
 
-def baseline_rows(catalogue: Catalogue, number: int) -> tuple[list[dict[str, Any]], dict[str, OutOfFold]]:
-    """The rows of what needs no learning, and each task's best by the score itself, which is generous to it."""
+Scored = Mapping[str, Mapping[str, OutOfFold]]
+"""By reader and task."""
+
+
+def baselines(catalogue: Catalogue, readers: Sequence[str]) -> Scored:
+    """What fused embeddings reach, by each of these readers."""
     origin = Origin(FUSED, catalogue.world.suite.id)
-    shots: dict[str, TitleShots] = {made.given.id: made.shots(made.arrays.fused, origin) for made in catalogue.judged}
-    found = {reader: catalogue.scores(shots, [reader]) for reader in (*BASELINES, CONTROL)}
-    rows = [
-        {"world": number, "seed": None, "features": f"fused: {reader}", "task": task, **_figures(out)}
-        for reader, scores in found.items()
-        for task, (out, _) in scores.items()
-    ]
-    best = {
-        task: max((found[reader][task][0] for reader in BASELINES), key=lambda out: interval(out).value)
-        for task in TASKS
+    shots: dict[str, TitleShots] = {
+        made.given.id: made.shots(made.arrays.fused, origin, made.arrays.metadata) for made in catalogue.judged
     }
-    return rows, best
+    return {reader: {task: out for task, (out, _) in catalogue.scores(shots, [reader]).items()} for reader in readers}
+
+
+def baseline_rows(found: Scored, number: int) -> list[dict[str, Any]]:
+    """The rows of what needs no learning; the control is no bar."""
+    return [
+        {
+            "world": number,
+            "seed": None,
+            "features": f"fused: {reader}",
+            "task": task,
+            "bar": reader != CONTROL,
+            **_figures(out),
+        }
+        for reader, scores in found.items()
+        for task, out in scores.items()
+    ]
+
+
+def bars(found: Scored) -> dict[str, OutOfFold]:
+    """Each task's best baseline by the score itself, which is generous to it."""
+    return {
+        task: max((found[reader][task] for reader in BASELINES), key=lambda out: interval(out).value) for task in TASKS
+    }
 
 
 def _figures(out: OutOfFold) -> dict[str, float]:
@@ -201,6 +230,8 @@ def encoder_rows(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the rows that are asked for and not there yet."""
     asked = _parser().parse_args(arguments)
+    if asked.baselines is not None:
+        return _print_baselines(asked.world, asked.titles, asked.baselines or (*BASELINES, CONTROL))
     rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
     if asked.table or asked.plot:
         print(table(rows))
@@ -220,12 +251,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _print_baselines(worlds: Sequence[int], titles: Sequence[int], readers: Sequence[str]) -> int:
+    with torch_threads(1):
+        for number in worlds:
+            print(table(baseline_rows(baselines(Catalogue(number, *titles), readers), number)), flush=True)
+    return 0
+
+
 def _run_world(
     catalogue: Catalogue, number: int, wanted: Sequence[tuple[str, Setting, int]], known: set[Any], out: Any
 ) -> None:
-    rows, best = baseline_rows(catalogue, number)
-    if (number, None, rows[0]["features"]) not in known:
-        _write(out, rows)
+    found = baselines(catalogue, (*BASELINES, CONTROL))
+    best = bars(found)
+    _write(out, [row for row in baseline_rows(found, number) if (number, None, row["features"]) not in known])
     for name, setting, seed in wanted:
         sys.stderr.write(f"world {number}, {name}, seed {seed}\n")
         _write(out, list(encoder_rows(catalogue, number, setting, seed, best, name)))
@@ -256,6 +294,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", help="what to call a changed preset in the file")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the rows go")
+    parser.add_argument(
+        "--baselines",
+        nargs="*",
+        choices=READS,
+        metavar="READ",
+        help="print what these reads of fused embeddings reach, all baselines where none is named; train nothing",
+    )
     parser.add_argument("--plot", type=Path, help="draw what the file holds as this SVG, and measure nothing")
     parser.add_argument("--table", action="store_true", help="print what the file holds and measure nothing")
     return parser

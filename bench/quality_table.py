@@ -10,7 +10,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def table(rows: Rows) -> str:
-    """Two tables for each world: what is reached, and how far encoders are above the best baseline."""
+    """Two tables for each world: what is reached, and how far its encoders, if any, are above the best baseline."""
     worlds = sorted({row["world"] for row in rows})
     return "\n\n".join(part for world in worlds for part in _world([row for row in rows if row["world"] == world]))
 
@@ -25,7 +25,18 @@ def _world(rows: Rows) -> list[str]:
         for seed in _seeds(rows, name)
     ]
     title = f"world {rows[0]['world']}"
-    return [_markdown([title, *TASKS], values), _markdown([f"{title}, above the best baseline", "seed", *TASKS], gaps)]
+    reached = _markdown([title, *TASKS], values + _best(rows))
+    return [reached, _markdown([f"{title}, above the best baseline", "seed", *TASKS], gaps)] if gaps else [reached]
+
+
+def _best(rows: Rows) -> list[list[str]]:
+    """One line: the best baseline of each task."""
+    baselines = [row for row in rows if row.get("bar")]
+    if not baselines:
+        return []
+    n_baselines = len({row["features"] for row in baselines})
+    reached = (max(row["value"] for row in baselines if row["task"] == task) for task in TASKS)
+    return [[f"best of {n_baselines} baselines, by the score itself", *(f"{value:.3f}" for value in reached)]]
 
 
 def _of(rows: Rows, name: str, task: str) -> list[float]:

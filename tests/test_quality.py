@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.quality import Catalogue, main
+from bench.quality import BASELINES, CONTROL, READERS, Catalogue, main
 from bench.quality_plot import draw
 from bench.quality_table import table
 from mediafm_core.probes.tasks import TASKS
@@ -19,6 +19,26 @@ def test_a_title_is_learnt_from_or_fitted_on_or_scored() -> None:
     for fitted, scored in catalogue.labels.values():
         assert set(fitted.titles) == sides[1]
         assert set(scored.titles) == sides[2]
+
+
+def test_fused_embeddings_are_read_in_every_way_that_an_encoder_s_are() -> None:
+    assert set(READERS) < set(BASELINES)
+    assert CONTROL not in BASELINES
+
+
+def test_bars_are_printed_without_training_or_keeping_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.quality.read_by", None)
+    asked = ["--world", "3", "--titles", "1000", "12", "8", "--out", str(tmp_path / "rows.jsonl")]
+    main([*asked, "--baselines", "position", "clip", "clip + title vector"])
+    _, _, position, *bars, best = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
+    assert position[0] == "| fused: position"
+    assert best[0] == "| best of 2 baselines, by the score itself"
+    assert [float(x.strip(" |")) for x in best[1:]] == [
+        max(float(x.strip(" |")) for x in column) for column in zip(*(bar[1:] for bar in bars), strict=True)
+    ]
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
