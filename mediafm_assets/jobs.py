@@ -19,7 +19,7 @@ from mediafm_assets.training.launching import trained_by
 from mediafm_core.catalogue.kinds import UNPARTITIONED
 from mediafm_core.drift.watching import before_promotion
 from mediafm_core.errors import DeliveryError, MediaFMError
-from mediafm_core.ingest.listing import deliveries_in, list_delivery
+from mediafm_core.ingest.listing import deliveries_below, listed
 from mediafm_core.ingest.taking import take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.plan import for_titles, plan
@@ -139,11 +139,11 @@ def upgrade_to(context: dg.OpExecutionContext, config: Upgrade, home: HomeResour
 
 
 def _take(context: dg.OpExecutionContext, home: Home, name: str) -> str | None:
-    lying = {path.name: path for path in deliveries_in(home.landing)}
-    if name not in lying:
+    listing = next((listed(path) for path in deliveries_below(home.landing) if path.name == name), None)
+    if listing is None:
         context.log.info("%s is no longer in the landing folder: nothing to take.", name)
         return None
-    taken = take_or_refuse(home, list_delivery(lying[name]))
+    taken = take_or_refuse(home, listing)
     if isinstance(taken, DeliveryError):
         context.log.error("Refused: %s", taken)
         return None

@@ -37,17 +37,14 @@ class Listing(NamedTuple):
     files: tuple[tuple[Part, Path], ...]
     ignored: tuple[str, ...]  # names that are no part of a delivery
     complete: bool
+    stamps: tuple[tuple[object, ...], ...]  # of each file its name, size and time, as they were when it was listed
+    changed_at: float  # when a file was last written or named, in seconds since the epoch
+    fault: str = ""  # why it could not be listed; then it has no files
 
     @property
     def signature(self) -> str:
         """Changes with every change of a file's name, size or time; cheap, so that a folder can be watched."""
-        stats = [(shown_name(path), path.lstat().st_size, path.lstat().st_mtime_ns) for _, path in self.files]
-        return hashlib.sha256(canonical_json([self.delivered_as, sorted(stats)]).encode()).hexdigest()
-
-    @property
-    def changed_at(self) -> float:
-        """When a file of the delivery was last written or named, in seconds since the epoch."""
-        return max((path.lstat().st_ctime for _, path in self.files), default=self.path.lstat().st_ctime)
+        return hashlib.sha256(canonical_json([self.delivered_as, sorted(self.stamps)]).encode()).hexdigest()
 
 
 def shown_name(path: Path) -> str:
@@ -61,10 +58,8 @@ def list_delivery(path: Path) -> Listing:
     Raises:
         DeliveryError: the path is neither.
     """
-    if path.is_dir():
-        return _list_folder(path)
-    if path.is_file() and _is_media(path):
-        return _list_bare(path)
+    if found := listed(path):
+        return found
     raise DeliveryError(
         f"delivery {shown_name(path)!r}",
         found="a file that is no media" if path.exists() else "nothing at this path",
@@ -73,21 +68,69 @@ def list_delivery(path: Path) -> Listing:
     )
 
 
+def listed(path: Path) -> Listing | None:
+    """The same of what others may move, lock or replace meanwhile: it never raises, and opens no file.
+
+    Returns:
+        What lies there: with its fault where it cannot be listed, and None where there is no delivery (any more).
+    """
+    try:
+        if path.is_dir():
+            return _list_folder(path)
+        return _list_bare(path) if _is_media(path) else None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _unlistable(path, error)
+
+
 def _list_folder(folder: Path) -> Listing:
     files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     parts = [(part, file) for file in files for part, pattern in _PATTERNS if pattern.fullmatch(file.name)]
     known = {file for _, file in parts} | {folder / COMPLETE}
     ignored = tuple(shown_name(file) for file in files if file not in known)
-    return Listing(folder, shown_name(folder), tuple(parts), ignored, folder / COMPLETE in files)
+    return _stamped(Listing(folder, shown_name(folder), tuple(parts), ignored, folder / COMPLETE in files, (), 0.0))
 
 
 def _list_bare(media: Path) -> Listing:
+    media.lstat()  # whether it is still there; a link or a pipe is listed, and refused when it is checked
     beside = sorted(p for p in media.parent.iterdir() if p.name.startswith(f"{media.stem}."))
     longer = tuple(f"{p.stem}." for p in beside if _is_media(p) and p.stem != media.stem)  # film.2.mp4 beside film.mp4
     own = [(p, _bare_part(p, media)) for p in beside if not p.name.startswith(longer)]
     parts = tuple((part, p) for p, part in own if part)
     ignored = tuple(shown_name(p) for p, part in own if not part)
-    return Listing(media, shown_name(media.with_suffix("")), parts, ignored, complete=False)
+    return _stamped(Listing(media, shown_name(media.with_suffix("")), parts, ignored, False, (), 0.0))
+
+
+def _stamped(found: Listing) -> Listing:
+    """The same with the state of its files, but those that have vanished since they were named."""
+    stats = [(part, file, stat) for part, file in found.files if (stat := _stat(file))]
+    changed_at = max((stat.st_ctime for *_, stat in stats), default=found.path.lstat().st_ctime)
+    stamps = tuple(_stamp(file, stat) for _, file, stat in stats)
+    return found._replace(files=tuple((part, file) for part, file, _ in stats), stamps=stamps, changed_at=changed_at)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _stamp(file: Path, stat: os.stat_result) -> tuple[object, ...]:
+    """Of a file that may not be read its mode counts too: a changed right changes neither its size nor its time."""
+    mode = () if os.access(file, os.R_OK) else (stat.st_mode,)
+    return shown_name(file), stat.st_size, stat.st_mtime_ns, *mode
+
+
+def _unlistable(path: Path, error: OSError) -> Listing:
+    """What may not be read, or does not answer; its stamp changes with its rights and what is in it."""
+    try:
+        stat = path.lstat()
+        stamp, changed_at = (error.errno, stat.st_mode, stat.st_ctime_ns), stat.st_ctime
+    except OSError:  # not even that can be asked, as of a mount whose other side is gone
+        stamp, changed_at = (error.errno,), 0.0
+    return Listing(path, shown_name(path), (), (), False, (stamp,), changed_at, fault=error.strerror or str(error))
 
 
 def _bare_part(file: Path, media: Path) -> Part | None:
@@ -107,9 +150,11 @@ def check_listing(listing: Listing) -> None:
     """Check that a listing has the parts that a delivery needs.
 
     Raises:
-        DeliveryError: it has neither media nor a shot list with embeddings, embeddings without a shot list or in
-            more forms than one, more than one media file or title.json, or a link in a file's place.
+        DeliveryError: it could not be listed; it has neither media nor a shot list with embeddings, embeddings without
+            a shot list or in more forms than one, more than one media file or title.json, or a link in a file's place.
     """
+    if listing.fault:
+        raise _refused(listing, f"what cannot be listed: {listing.fault}", "a folder that can be read")
     n_of = Counter(part for part, _ in listing.files)
     for part, one in ((Part.MEDIA, "one media.* file"), (Part.METADATA, "at most one title.json")):
         if n_of[part] > 1:
@@ -140,12 +185,17 @@ def deliveries_in(folder: Path) -> Iterable[Path]:
 
     A folder that itself holds `media.*` or `embeddings.*` is one delivery, not a folder of deliveries.
     """
-    if not folder.is_dir() or any(folder.glob("media.*")) or any(folder.glob("embeddings.*")):
-        return [folder]
-    return deliveries_below(folder)
+    try:
+        if not folder.is_dir() or any(folder.glob("media.*")) or any(folder.glob("embeddings.*")):
+            return [folder]
+        return deliveries_below(folder)
+    except PermissionError:
+        return [folder]  # one delivery that cannot be read: it is refused by name
 
 
 def deliveries_below(folder: Path) -> list[Path]:
-    """The folders and bare media files directly inside a folder of deliveries, by name."""
-    visible = sorted(p for p in folder.iterdir() if not p.name.startswith((".", "_")) and not p.is_symlink())
-    return [p for p in visible if p.is_dir() or _is_media(p)]
+    """The folders and bare media files directly inside a folder of deliveries, by name; none of them is looked at."""
+    with os.scandir(folder) as entries:
+        visible = [e for e in entries if not e.name.startswith((".", "_")) and not e.is_symlink()]
+        names = [e.name for e in visible if e.is_dir(follow_symlinks=False) or _is_media(Path(e.name))]
+    return [folder / name for name in sorted(names)]

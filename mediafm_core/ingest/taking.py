@@ -1,7 +1,8 @@
 """From a path to a title: examine without touching anything, then take whole, or refuse and leave all as it was."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from mediafm_core.delivered import Embeddings, check_delivered, read_label_table
 from mediafm_core.delivered_forms import read_form
 from mediafm_core.errors import DeliveryError
 from mediafm_core.identity import title_id, title_id_from_name
-from mediafm_core.ingest.listing import Listing, check_listing, deliveries_below, list_delivery, shown_name
+from mediafm_core.ingest.listing import Listing, check_listing, deliveries_below, list_delivery, listed, shown_name
 from mediafm_core.ingest.metadata import read_metadata
 from mediafm_core.media.declared import probe
 from mediafm_core.planning.making import plain
@@ -35,7 +36,6 @@ class Examined(NamedTuple):
 
     listing: Listing
     title: Title
-    signature: str
     suite: Suite | None  # that of the delivered embeddings, if any came
 
 
@@ -52,18 +52,10 @@ def examine(path: Path, *, title: str | None = None) -> Examined:
     """
     chosen = title_id(title) if title is not None else None
     listing = list_delivery(path)
-    check_listing(listing)
-    try:
-        signature = listing.signature
+    with _readable(listing):
+        check_listing(listing)
         metadata, embeddings = _validate(listing), _delivered_embeddings(listing)
         files = tuple(_hashed(part, file) for part, file in listing.files)
-    except OSError as error:
-        raise DeliveryError(
-            f"delivery {listing.delivered_as!r}",
-            found=str(error),
-            expected="files that can be read",
-            next_step="Check that it has arrived whole and may be read, then deliver it again.",
-        ) from error
     taken_as = chosen or title_id_from_name(listing.delivered_as)
     suite = embeddings.suite if embeddings else None
     found = Title(
@@ -73,7 +65,21 @@ def examine(path: Path, *, title: str | None = None) -> Examined:
         files=files,
         suite=suite.id if suite else None,
     )
-    return Examined(listing, found, signature, suite)
+    return Examined(listing, found, suite)
+
+
+@contextmanager
+def _readable(listing: Listing) -> Iterator[None]:
+    """Refuse a delivery whose files cannot be read, or vanish while they are."""
+    try:
+        yield
+    except OSError as error:
+        raise DeliveryError(
+            f"delivery {listing.delivered_as!r}",
+            found=str(error),
+            expected="files that can be read",
+            next_step="Check that it has arrived whole and may be read, then deliver it again.",
+        ) from error
 
 
 def _hashed(part: Part, file: Path) -> DeliveredFile:
@@ -132,7 +138,9 @@ def take(
     if home.ledger.declared_one(WITHDRAWN, examined.title.id):
         changed |= home.declare(WITHDRAWN, examined.title.id, {})
     if examined.listing.path.resolve().parent == home.landing.resolve():
-        home.declare("landed", _place(examined.listing), {"signature": examined.signature, "title": examined.title.id})
+        home.declare(
+            "landed", _place(examined.listing), {"signature": examined.listing.signature, "title": examined.title.id}
+        )
     return changed
 
 
@@ -165,12 +173,15 @@ class Arrivals(NamedTuple):
 
 
 def arrivals(home: Home) -> Arrivals:
-    """Look through the landing folder; nothing inside a file is read."""
+    """Look through the landing folder; nothing inside a file is read.
+
+    What vanishes meanwhile is nothing. What cannot be listed is among the deliveries, to be refused by itself.
+    """
     taken = {place: body["signature"] for place, body in home.ledger.declared("landed").items()}
     refused = {rejection.signature for rejection in home.ledger.rejections()}
-    listed = [(listing, listing.signature) for listing in map(list_delivery, deliveries_below(home.landing))]
+    there = [(listing, listing.signature) for path in deliveries_below(home.landing) if (listing := listed(path))]
     new = [
-        listing for listing, signature in listed if signature not in refused and taken.get(_place(listing)) != signature
+        listing for listing, signature in there if signature not in refused and taken.get(_place(listing)) != signature
     ]
     complete = tuple(found for found in new if found.complete or time.time() - found.changed_at > SETTLE_S)
     return Arrivals(complete, tuple(found for found in new if found not in complete))
@@ -179,6 +190,8 @@ def arrivals(home: Home) -> Arrivals:
 def take_or_refuse(home: Home, listing: Listing) -> Examined | DeliveryError:
     """Take what lies in the landing folder; a refusal is remembered, so that it is shown and not examined at each look.
 
+    It is not where the delivery has changed or vanished meanwhile: then the next look finds what there is.
+
     Returns:
         What was taken, or why it was refused.
     """
@@ -186,7 +199,9 @@ def take_or_refuse(home: Home, listing: Listing) -> Examined | DeliveryError:
         examined = examine(listing.path)
         take(home, examined)
     except DeliveryError as error:
-        home.ledger.reject(Rejection(listing.signature, listing.delivered_as, str(error)))
+        now = listed(listing.path)
+        if now and now.signature == listing.signature:
+            home.ledger.reject(Rejection(listing.signature, listing.delivered_as, str(error)))
         return error
     return examined
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from mediafm_core.errors import ArtifactError, DeliveryError
 from mediafm_core.store.objects import link_new, temporary_beside, write_temporary
@@ -43,7 +44,7 @@ class Blobs:
         """Copy a file in, checking on the way that it still is what was examined.
 
         Raises:
-            DeliveryError: its bytes have changed since; nothing is kept.
+            DeliveryError: its bytes have changed since, or it can be read no more; nothing is kept.
         """
         place = self._place(sha256)
         if place.exists():
@@ -85,7 +86,7 @@ class Blobs:
 
 def _copy(source: Path, target: Path, on_bytes: Callable[[int], None] | None) -> str:
     digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("xb") as writer:
+    with _reading(source) as reader, target.open("xb") as writer:
         while block := reader.read(_BLOCK):
             digest.update(block)
             writer.write(block)
@@ -94,3 +95,15 @@ def _copy(source: Path, target: Path, on_bytes: Callable[[int], None] | None) ->
         writer.flush()
         os.fsync(writer.fileno())
     return digest.hexdigest()
+
+
+def _reading(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb")
+    except OSError as error:  # apart from what may be wrong with the disk that is written to
+        raise DeliveryError(
+            f"file {source.name!r}",
+            found=str(error),
+            expected="the file that was examined",
+            next_step="Check that it has arrived whole and may be read, then deliver it again.",
+        ) from error

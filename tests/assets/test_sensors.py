@@ -112,6 +112,19 @@ def test_a_delivery_that_has_settled_is_taken_without_a_mark(home, instance, mon
     assert landing_names(asked(new_titles, home, instance).run_config) == ["gamma"]
 
 
+def test_a_stray_pipe_called_media_is_refused_and_the_delivery_beside_it_is_taken(home, instance, monkeypatch):
+    arrive(home, "gamma")
+    os.mkfifo(home.landing / "media.mp4")
+    with monkeypatch.context() as settled:
+        later = time.time() + SETTLE_S + 1
+        settled.setattr(time, "time", lambda: later)
+        request = asked(new_titles, home, instance)
+    assert landing_names(request.run_config) == ["gamma", "media.mp4"]
+    assert execute(ingest, request.run_config, home, instance, Recorder()).success
+    assert "gamma" in read_state(home).titles
+    assert [refused.delivered_as for refused in home.ledger.rejections()] == ["media"]
+
+
 def test_a_tick_that_is_evaluated_twice_asks_for_the_same_run(home, instance):
     arrive(home, "gamma")
     assert asked(new_titles, home, instance).run_key == asked(new_titles, home, instance).run_key

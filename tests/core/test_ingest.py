@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -426,6 +427,95 @@ def test_a_stray_media_file_hides_no_other_delivery(home: Home, film: Film) -> N
     os.link(film.path, home.landing / "media.mp4")
     delivery(home.landing / "a-film", film)
     assert {a.path.name for a in arrivals(home).arriving} == {"media.mp4", "a-film"}
+
+
+def test_a_pipe_is_refused_by_itself_until_it_is_something_else(
+    home: Home, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (delivery(home.landing / "good", film) / COMPLETE).touch()
+    os.mkfifo(home.landing / "pipe.mp4")
+    assert {a.path.name for a in arrivals(home).arriving} == {"pipe.mp4"}
+    refuse_in_time(home, monkeypatch)
+    assert set(titles(home)) == {"good"}
+    assert [r.delivered_as for r in home.ledger.rejections()] == ["pipe"]
+    assert arrivals(home) == ((), ())
+    (home.landing / "pipe.mp4").unlink()
+    os.link(film.path, home.landing / "pipe.mp4")
+    refuse_in_time(home, monkeypatch)
+    assert set(titles(home)) == {"good", "pipe"}
+
+
+def refuse_in_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take or refuse all that lies in the landing folder, as if it had lain there for a while."""
+    with monkeypatch.context() as later:
+        now = time.time()
+        later.setattr(taking.time, "time", lambda: now + taking.SETTLE_S + 5)
+        found = arrivals(home)
+    assert found.arriving == ()
+    for listing in found.complete:
+        take_or_refuse(home, listing)
+
+
+def test_a_folder_that_may_not_be_read_is_refused_by_itself_until_it_may(
+    home: Home, film: Film, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("good", "locked"):
+        (delivery(home.landing / name, film) / COMPLETE).touch()
+    with monkeypatch.context() as locked:
+        forbid(locked, home.landing / "locked")
+        refuse_in_time(home, monkeypatch)
+        (rejection,) = home.ledger.rejections()
+        assert rejection.delivered_as == "locked"
+        assert "Permission denied" in rejection.message
+        assert arrivals(home) == ((), ())
+        (home.landing / "locked").chmod(0o700)  # not yet enough, and still another state
+        assert [a.path.name for a in arrivals(home).arriving] == ["locked"]
+    refuse_in_time(home, monkeypatch)
+    assert set(titles(home)) == {"good", "locked"}
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let nobody list a folder; its rights alone would not keep out root."""
+    listing_of = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing_of(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+
+
+def test_a_file_that_may_not_be_read_is_another_one_once_it_may(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = list_delivery(folder).signature
+    with monkeypatch.context() as locked:
+        locked.setattr(os, "access", lambda path, mode: path != folder / "media.mp4")
+        assert list_delivery(folder).signature != now
+    assert list_delivery(folder).signature == now
+
+
+@pytest.mark.parametrize("name", ["gone", "gone.mp4"])
+def test_what_vanishes_while_the_landing_is_looked_through_is_nothing(
+    home: Home, film: Film, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (delivery(home.landing / "good", film) / COMPLETE).touch()
+    named = taking.deliveries_below
+    monkeypatch.setattr(taking, "deliveries_below", lambda landing: [*named(landing), landing / name])
+    assert [a.path.name for a in arrivals(home).complete] == ["good"]
+
+
+def test_a_delivery_that_vanishes_while_it_is_taken_is_not_remembered_as_refused(home: Home, film: Film) -> None:
+    landed = delivery(home.landing / "a-film", film)
+    (landed / COMPLETE).touch()
+    (listing,) = arrivals(home).complete
+    examined = examine(landed)
+    landed.rename(home.root / "away")
+    assert isinstance(take_or_refuse(home, listing), DeliveryError)
+    with pytest.raises(DeliveryError, match="No such file"):
+        take(home, examined)
+    assert home.ledger.rejections() == []
+    (home.root / "away").rename(landed)
+    assert not isinstance(take_or_refuse(home, listing), DeliveryError)
 
 
 def test_a_folder_of_deliveries_is_each_of_them(tmp_path: Path, film: Film) -> None:
