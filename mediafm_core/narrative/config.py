@@ -1,6 +1,8 @@
 """What a narrative world is made from. Two worlds of equal configuration are one world; any difference makes two."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Final
 
 from mediafm_core.errors import DimensionError
@@ -23,6 +25,9 @@ GENRES: Final = (
     "Thriller",
 )
 """The 11 genres of the MediaFM post."""
+
+N_SEEDS: Final = 10**6
+"""Seeds that titles may have, from 0: six digits in a title's id."""
 
 _N_LABELS_AT_MOST: Final = 1000
 
@@ -102,3 +107,6 @@ SHORT: Final = Lengths(low=40, high=160)
 
 MOVIENET: Final = Lengths(low=150, high=4043, median=1488, spread=0.41)
 """Near MovieNet's 318 films: median 1,488 shots, a tenth below 869, a tenth above 2,469, at most 4,043."""
+
+LENGTHS: Final[Mapping[str, Lengths]] = MappingProxyType({"short": SHORT, "movienet": MOVIENET})
+"""By name."""

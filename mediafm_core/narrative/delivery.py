@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import pyarrow.parquet as pq
 from mediafm_core.catalogue.suite import Modality, UnimodalSpec
 from mediafm_core.errors import DeliveryError, DimensionError
 from mediafm_core.identity import canonical_json
-from mediafm_core.narrative.config import SHORT, Lengths
+from mediafm_core.narrative.config import N_SEEDS, SHORT, Lengths
 from mediafm_core.narrative.labels import TaskLabels
 from mediafm_core.narrative.story import Story
-from mediafm_core.narrative.titles import NarrativeTitle, draw_length, title
+from mediafm_core.narrative.titles import NarrativeTitle, draw_length, id_of, title
 from mediafm_core.narrative.world import World
 from mediafm_core.store.vectors import vector_column, with_metadata
 
@@ -70,14 +71,20 @@ def generate(
         longer: numbers of shots for the first titles, one each, in place of drawn ones.
 
     Raises:
-        DeliveryError: a title's folder exists already.
-        DimensionError: a seed or length is out of range, no title is asked for, or `longer` has more than `n_titles`.
+        DeliveryError: a title's folder exists already, which is seen before anything is written; or it cannot be
+            written: those before it are whole.
+        DimensionError: a seed or length is out of range, no title is asked for, or `longer` has more than `n_titles`;
+            nothing is written then.
     """
-    _check_counts(n_titles, len(longer))
-    out.mkdir(parents=True, exist_ok=True)
+    _check_counts(n_titles, seed, longer)
+    with _writing_to(out, seed):
+        _check_free(out, world, range(seed, seed + n_titles))
     for number in range(n_titles):
         n_shots = longer[number] if number < len(longer) else draw_length(world, seed + number, lengths)
-        yield _write_whole(world, title(world, seed + number, n_shots), out)
+        given = title(world, seed + number, n_shots)
+        with _writing_to(out, seed + number):
+            folder = _write_whole(world, given, out)
+        yield folder
 
 
 def shots_table(story: Story) -> pa.Table:
@@ -131,21 +138,53 @@ def _write(table: pa.Table, path: Path) -> None:
 
 def _write_whole(world: World, given: NarrativeTitle, out: Path) -> Path:
     """Under a hidden name first, which no reader of a landing folder takes; then one rename."""
-    target, temporary = out / given.id, out / f".partial-{given.id}"
-    if target.exists():
-        raise _taken(target)
+    temporary = out / f".partial-{given.id}"
     shutil.rmtree(temporary, ignore_errors=True)
-    write_delivery(world, given, temporary)
-    return temporary.rename(target)
+    return write_delivery(world, given, temporary).rename(out / given.id)
 
 
-def _check_counts(n_titles: int, n_longer: int) -> None:
-    if n_titles < 1 or n_longer > n_titles:
+@contextmanager
+def _writing_to(out: Path, seed: int) -> Iterator[None]:
+    """What the system says, as an error that tells from which seed to go on."""
+    try:
+        yield
+    except OSError as error:
+        raise DeliveryError(
+            f"narrative titles for {str(out)!r}",
+            found=f"nothing can be written there ({error})",
+            expected="a folder with room, or a place for a new one",
+            next_step=f"Mend this and go on from seed {seed}, or choose another folder.",
+        ) from error
+
+
+def _check_counts(n_titles: int, seed: int, longer: Sequence[int]) -> None:
+    last = seed + n_titles - 1
+    if not (n_titles >= 1 and len(longer) <= n_titles and all(n_shots >= 2 for n_shots in longer)):
         raise DimensionError(
             "narrative titles",
-            found=f"{n_titles} titles, {n_longer} lengths given",
-            expected="at least one title, and no more lengths than titles",
-            next_step="Ask for more titles or give fewer lengths.",
+            found=f"{n_titles} titles, lengths given: {', '.join(map(str, longer)) or 'none'}",
+            expected="at least one title, no more lengths than titles, and at least 2 shots",
+            next_step="Ask for more titles, or give fewer or greater lengths.",
+        )
+    if not 0 <= seed <= last < N_SEEDS:
+        raise DimensionError(
+            "narrative titles",
+            found=f"seeds {seed} to {last}",
+            expected=f"seeds from 0 to {N_SEEDS - 1}",
+            next_step="Nothing was written. Begin with a smaller seed, or ask for fewer titles.",
+        )
+
+
+def _check_free(out: Path, world: World, seeds: range) -> None:
+    """No title is there yet: what is there may be another one of the same name, so it is never passed over."""
+    there = [seed for seed in seeds if (out / id_of(world, seed)).exists()]
+    if there:
+        raise DeliveryError(
+            f"delivery {id_of(world, there[0])!r}",
+            found=f"in {str(out)!r} already: {len(there)} of the {len(seeds)} titles asked for are there",
+            expected="none of them there",
+            next_step=f"Nothing was written. For more titles begin with seed {there[-1] + 1}; "
+            "else choose another folder, or remove what is there.",
         )
 
 

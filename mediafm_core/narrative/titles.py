@@ -9,7 +9,7 @@ from mediafm_core.catalogue.suite import Modality
 from mediafm_core.catalogue.title import Metadata
 from mediafm_core.errors import DimensionError
 from mediafm_core.identity import TitleId, title_id
-from mediafm_core.narrative.config import GENRES, SHORT, Lengths
+from mediafm_core.narrative.config import GENRES, N_SEEDS, SHORT, Lengths
 from mediafm_core.narrative.labels import TaskLabels, judge_title
 from mediafm_core.narrative.latents import Floats
 from mediafm_core.narrative.senses import perceive_metadata, perceive_story
@@ -17,7 +17,6 @@ from mediafm_core.narrative.story import Story, tell
 from mediafm_core.narrative.streams import Stream, stream
 from mediafm_core.narrative.world import World
 
-_N_SEEDS = 10**6  # six digits in a title's id
 _PLACES = ("harbour", "mountain village", "big city", "desert road", "island", "space station", "old school", "castle")
 _PEOPLE = ("two sisters", "a retired detective", "three friends", "a young cook", "a travelling band", "a lost robot")
 _STAKES = ("a debt that comes due", "a letter without a sender", "one last journey", "a secret of the family")
@@ -60,13 +59,13 @@ def title(world: World, seed: int, n_shots: int | None = None) -> NarrativeTitle
         DimensionError: the seed or the number of shots is outside of its range.
     """
     n_shots = draw_length(world, seed, SHORT) if n_shots is None else n_shots
-    _check(0 <= seed < _N_SEEDS and n_shots >= 2, f"seed {seed}, {n_shots} shots")
+    _check(0 <= seed < N_SEEDS and n_shots >= 2, f"seed {seed}, {n_shots} shots")
     config = world.config
     story = tell(stream(config.seed, Stream.STORY, seed), world.genres, n_shots)
     vectors = perceive_story(stream(config.seed, Stream.EMBEDDINGS, seed), story, world.senses, config)
     about = stream(config.seed, Stream.METADATA, seed)
     return NarrativeTitle(
-        id=title_id(f"narrative-w{config.seed}-{seed:06d}"),
+        id=id_of(world, seed),
         metadata=_metadata(world, seed, story),
         story=story,
         vectors=vectors,
@@ -75,13 +74,18 @@ def title(world: World, seed: int, n_shots: int | None = None) -> NarrativeTitle
     )
 
 
+def id_of(world: World, seed: int) -> TitleId:
+    """The id of a title that need not have been made."""
+    return title_id(f"narrative-w{world.config.seed}-{seed:06d}")
+
+
 def draw_length(world: World, seed: int, lengths: Lengths) -> int:
     """The number of shots that a title has when lengths are spread like this.
 
     Raises:
         DimensionError: the seed is outside of its range.
     """
-    _check(0 <= seed < _N_SEEDS, f"seed {seed}")
+    _check(0 <= seed < N_SEEDS, f"seed {seed}")
     rng = stream(world.config.seed, Stream.LENGTH, seed)
     if lengths.spread == 0:
         return int(rng.integers(lengths.low, lengths.high + 1))

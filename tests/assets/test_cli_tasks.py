@@ -226,6 +226,14 @@ def test_narrative_titles_are_never_written_over(tmp_path, monkeypatch):
     assert "narrative-w0-000000" in str(exit_.value.code)
 
 
+@pytest.mark.parametrize(("lengths", "low", "high"), [("short", 40, 160), ("movienet", 161, 4043)])
+def test_narrative_titles_are_as_long_as_asked(tmp_path, lengths, low, high):
+    arguments = ["narrative", "generate", "--titles", "1", "--lengths", lengths, "--out", str(tmp_path)]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    (shots,) = tmp_path.glob("*/shots.parquet")
+    assert low <= pq.read_metadata(shots).num_rows <= high
+
+
 def written(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 

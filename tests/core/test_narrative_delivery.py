@@ -131,7 +131,7 @@ def test_a_title_appears_whole_or_not_at_all(tmp_path, monkeypatch) -> None:
     made = generate(tmp_path, n_titles=2, seed=0, world=WORLD)
     next(made)
     monkeypatch.setattr(delivery, "_title_json", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DeliveryError, match=r"disk full.*from seed 1"):
         next(made)
     assert [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")] == ["narrative-w2-000000"]
     monkeypatch.undo()
@@ -145,6 +145,26 @@ def test_nothing_is_overwritten(folder, tmp_path) -> None:
         list(generate(folder.parent, n_titles=1, seed=17, world=WORLD))
     with pytest.raises(DeliveryError, match="free path"):
         write_delivery(WORLD, title(WORLD, 0), folder)
+
+
+def test_titles_that_are_there_are_told_before_any_is_written(tmp_path) -> None:
+    list(generate(tmp_path, n_titles=2, seed=3, world=WORLD))
+    with pytest.raises(DeliveryError, match=r"narrative-w2-000003.*: 2 of the 4 titles.*begin with seed 5"):
+        list(generate(tmp_path, n_titles=4, seed=2, world=WORLD))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_cannot_be_one_is_a_typed_error(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DeliveryError, match="nothing can be written there"):
+        list(generate(tmp_path / "file" / "out", n_titles=1, seed=0, world=WORLD))
+
+
+def test_seeds_and_lengths_out_of_range_are_refused_before_any_title_is_written(tmp_path) -> None:
+    for seed, longer, found in ((999_999, (), "seeds 999999 to 1000000"), (-1, (), "-1"), (0, (9, 1), "9, 1")):
+        with pytest.raises(DimensionError, match=found):
+            list(generate(tmp_path, n_titles=2, seed=seed, world=WORLD, longer=longer))
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_titles_and_lengths_for_nobody_are_refused(tmp_path) -> None:
