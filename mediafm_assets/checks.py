@@ -11,11 +11,12 @@ from mediafm_assets.automations import CANARIES
 from mediafm_assets.metadata import table_metadata
 from mediafm_assets.postponed import postponed
 from mediafm_assets.resources import HomeResource
+from mediafm_core.catalogue.declared import RETIRED
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.drift.guarding import MEASURE, latest, overdue
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.plan import snapshot_step
-from mediafm_core.release.candidates import Standing, candidates
+from mediafm_core.release.candidates import candidates, refusals
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import ArtifactRow
@@ -171,11 +172,21 @@ def what_is_live_passed_its_gate(home: HomeResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset="release", description="The gate refuses no candidate as it stands; each is listed.")
 def no_candidate_is_refused(home: HomeResource) -> dg.AssetCheckResult:
     """A warning: production is as it was. The reason names the tasks that block."""
-    found = candidates(home.open())
-    said = [{"encoder": each.encoder, "standing": each.standing.value, "reason": each.reason} for each in found]
-    refused = [row for each, row in zip(found, said, strict=True) if each.standing is Standing.REFUSED]
-    result = _result(refused, len(found), severity=dg.AssetCheckSeverity.WARN)
+    opened = home.open()
+    said = [{"encoder": c.encoder, "standing": c.standing.value, "reason": c.reason} for c in candidates(opened)]
+    result = _refused(opened)
     return result._replace(metadata={**result.metadata, "candidates": table_metadata(said)})
+
+
+def refused_evaluation(home: Home) -> dg.AssetCheckEvaluation:
+    """The same at the end of a run, without the list of all candidates: for that all titles were to be read."""
+    return _evaluation("release", "no_candidate_is_refused", _refused(home))
+
+
+def _refused(home: Home) -> dg.AssetCheckResult:
+    refused = [{"encoder": each.encoder, "standing": "refused", "reason": each.reason} for each in refusals(home)]
+    n_encoders = len(home.ledger.declared("encoder").keys() - home.ledger.declared(RETIRED).keys())
+    return _result(refused, n_encoders, severity=dg.AssetCheckSeverity.WARN)
 
 
 @dg.asset_check(asset="canaries", description="No suite's canaries have moved from their reference: see docs/drift.md.")

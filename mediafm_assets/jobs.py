@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from mediafm_assets.carrying import actor_of, event_of, failure, run_steps, write_cards
-from mediafm_assets.checks import canaries_evaluation, parked_evaluation
+from mediafm_assets.checks import canaries_evaluation, parked_evaluation, refused_evaluation
 from mediafm_assets.partitions import sync
 from mediafm_assets.postponed import affordable, note
 from mediafm_assets.resources import HomeResource
@@ -176,8 +176,8 @@ def _carry_out(
     write_cards(home, done)  # last: whatever else was asked for stands by then
     for title, freed in free_withdrawn(home.open()).items():
         context.log.info("%s was withdrawn: %d objects deleted, %d bytes.", title, freed.total, freed.n_bytes)
-    for evaluation in (parked_evaluation(home.open()), canaries_evaluation(home.open())):
-        context.instance.report_runless_asset_event(evaluation)
+    for evaluated in (parked_evaluation, canaries_evaluation, refused_evaluation):
+        context.instance.report_runless_asset_event(evaluated(home.open()))
     if failed:
         raise failure(failed)
 

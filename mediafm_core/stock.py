@@ -44,15 +44,19 @@ def read_state(home: Home, titles: Collection[str] | None = None) -> State:
         HomeError: the home has not been initialised with its instruments.
     """
     as_of = home.ledger.as_of()  # first: what is committed while we read may or may not be in the state
-    state = _asked(home)
+    state = read_declared(home)
     if titles is None:
         return _with_stock(home, replace(state, titles=_active(home.ledger, state, None), as_of=as_of))
     some = replace(state, titles=_active(home.ledger, state, {*titles, *titles_of_new_heads(state)}))
     return _with_stock(home, some, _places(some))
 
 
-def _asked(home: Home) -> State:
-    """All that is declared, but the titles."""
+def read_declared(home: Home) -> State:
+    """All that is declared, but the titles; what exists of it is not read.
+
+    Raises:
+        HomeError: the home has not been initialised with its instruments.
+    """
     ledger = home.ledger
     instruments = {name: Instrument.from_json(body) for name, body in ledger.declared("instrument").items()}
     if not {"detector", "recogniser"} <= instruments.keys():

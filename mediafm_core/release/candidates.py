@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -10,8 +11,9 @@ from mediafm_core.planning.completeness import completeness
 from mediafm_core.planning.desired import Desired, EncoderSteps, desired, encoder_steps, release
 from mediafm_core.planning.state import State, Step
 from mediafm_core.release.promotion import at_gate
-from mediafm_core.stock import read_state
+from mediafm_core.stock import read_declared, read_state
 from mediafm_core.store.home import Home
+from mediafm_core.store.ledger import FailureRow
 
 
 class Standing(StrEnum):
@@ -69,6 +71,29 @@ def candidate(home: Home, encoder: str) -> Candidate:
     return _candidate(home, state, wanted, encoder)
 
 
+class Refusal(NamedTuple):
+    """What the gate said no to."""
+
+    encoder: str
+    reason: str  # names the tasks that block, or the canaries that moved
+
+
+def refusals(home: Home) -> list[Refusal]:
+    """The encoders that the gate refuses as they stand: with the heads, the floors and what is live of today.
+
+    It reads declarations and no title, for each run asks at its end. Titles that came since change nothing about a
+    refusal. A head whose training set is not frozen yet is one that the gate has not seen.
+    """
+    refused = {key: failure for key, failure in home.ledger.failures().items() if _is_refusal(failure)}
+    if not refused:
+        return []
+    state, names = read_declared(home), {key.partition for key in refused}
+    wanted = desired(replace(state, encoders=tuple(spec for spec in state.encoders if spec.name in names)))
+    judged = [release(steps, state.release, state.floors) for steps in wanted.encoders.values() if steps.report]
+    standing = [refused[step.key] for step in judged if step.key in refused and not home.ledger.artifact(step.key)]
+    return [Refusal(failure.key.partition, failure.message) for failure in standing]
+
+
 def check_made(found: Candidate) -> None:
     """Check that all is there that a candidate is judged by.
 
@@ -116,6 +141,10 @@ def _judged(home: Home, encoder: str, step: Step) -> Candidate:
     if record := home.ledger.artifact(step.key):
         return Candidate(encoder, Standing.READY, {}, f"passed the gate as {record.manifest.facts['name']}")
     failure = home.ledger.failures().get(step.key)
-    if failure and failure.message.startswith(at_gate(encoder)):
+    if failure and _is_refusal(failure):
         return Candidate(encoder, Standing.REFUSED, {}, failure.message)
     return Candidate(encoder, Standing.READY, {}, "")
+
+
+def _is_refusal(failure: FailureRow) -> bool:
+    return failure.key.kind == "release" and failure.message.startswith(at_gate(failure.key.partition))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import dagster as dg
 import pytest
 
-from mediafm_assets import checks
+from mediafm_assets import checks, jobs
 from mediafm_core.identity import Span
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
@@ -145,3 +145,24 @@ def test_a_refused_candidate_is_a_fault_with_the_gates_reason(tmp_path):
     ((row,),) = (faults.records,)
     assert row.data["encoder"] == "v2"
     assert "task tone blocks: worse than production" in str(row.data["reason"])
+
+    assert said_at_the_end_of_a_run(home) == (False, result.metadata["faults"])
+    home.declare("labels", "tone", asdict(labels("tone", *titles, version=2)))
+    assert said_at_the_end_of_a_run(home)[0]
+
+
+def said_at_the_end_of_a_run(home: Home) -> tuple[bool, object]:
+    """Whether `no_candidate_is_refused` holds as a run with nothing to do reports it, and the faults."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        ran = jobs.refresh.execute_in_process(
+            run_config=jobs.pairs_config([]), instance=instance, resources=resources(home)
+        )
+        assert ran.success
+        check = dg.AssetCheckKey(dg.AssetKey("release"), "no_candidate_is_refused")
+        record = instance.get_latest_asset_check_evaluation_record(check)
+    assert record is not None
+    assert record.event is not None
+    evaluation = record.event.asset_check_evaluation
+    assert evaluation is not None
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    return evaluation.passed, evaluation.metadata["faults"]

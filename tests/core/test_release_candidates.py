@@ -9,7 +9,7 @@ import pytest
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import IncompleteError, LabelsError, PlanError, ReleaseError
 from mediafm_core.planning.desired import desired
-from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made
+from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made, refusals
 from mediafm_core.release.floors import set_floor
 from mediafm_core.release.rollback import publish_standing, roll_back
 from mediafm_core.stock import read_state
@@ -49,7 +49,11 @@ def makers() -> Candidates:
 
 
 def standings(home: Home) -> dict[str, str]:
-    return {found.encoder: found.standing.value for found in candidates(home)}
+    """How far each encoder is; whom the gate refused is also known without reading a title."""
+    found = candidates(home)
+    refused = {each.encoder: each.reason for each in found if each.standing is Standing.REFUSED}
+    assert {each.encoder: each.reason for each in refusals(home)} == refused
+    return {each.encoder: each.standing.value for each in found}
 
 
 def test_a_complete_candidate_is_ready_beside_what_is_live(home: Home, makers: Candidates) -> None:
@@ -106,7 +110,11 @@ def test_a_refused_candidate_says_the_gates_reason_until_it_is_another_one(home:
     assert found.standing is Standing.REFUSED
     assert "task tone blocks: worse than production" in found.reason
     assert found.missing == {}
+    assert standings(home)["v2"] == "refused"
+    deliver(home, NO_ID)  # it is incomplete then, and as bad
+    assert refusals(home) == [("v2", found.reason)]
     home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES, version=3)))
+    assert refusals(home) == []
     makers.worse = set()
     makers.run(home)
     assert standings(home)["v2"] == "ready"
@@ -142,6 +150,7 @@ def test_a_floor_refuses_what_production_alone_would_let_pass(home: Home, makers
     before = seen(home)
     (refused, _) = makers.go_live(home, "v3")
     assert "task popularity blocks: -1.0000 is below the floor of 1.0000" in refused.error
+    assert standings(home)["v3"] == "refused"
     assert seen(home) == before
 
 
