@@ -18,7 +18,7 @@ from mediafm_core.probes.labels import LabelSet, label_set
 from mediafm_core.probes.tasks import TASKS, Task, TaskKind
 
 _SLACK_S = 1e-6  # by which a clip may end after its title: rounding
-_N_ROWS_SHOWN = 5
+_N_ROWS_SHOWN = 10  # in one error; one of each kind of fault at least
 _SEPARATOR = ";"
 _CLIP = ("title", "start_s", "end_s")
 
@@ -171,15 +171,15 @@ def _rules(task: Task, durations_known: bool) -> list[_Rule]:
         names = pl.col("labels").list
         bad = names.eval(pl.element().is_null() | (pl.element() == "")).list.any()
         rules.append(_Rule(bad, "an empty name among the labels, or no list", "names, or an empty list"))
+    if task.labels is not None:
+        other = pl.col("labels").list.eval(~pl.element().is_in(list(task.labels))).list.any()
+        rules.append(_Rule(other, "a label that the task has not", " or ".join(task.labels)))
     twice = pl.struct(*_CLIP).is_duplicated()
     return [*rules, _Rule(twice, "the same span of a title more than once", "one row for each clip")]
 
 
 def _check_names(frame: pl.DataFrame, task: Task, where: str) -> None:
-    """Names that the task does not have, and more of them than it has."""
-    if task.labels is not None:
-        other = pl.col("labels").list.eval(~pl.element().is_in(list(task.labels))).list.any()
-        _check_rows(frame, [_Rule(other, "a label that the task has not", " or ".join(task.labels))], where)
+    """More names than the task may have."""
     names = frame["labels"].explode(empty_as_null=True).drop_nulls().value_counts(sort=True)["labels"].to_list()
     if task.most_labels is not None and len(names) > task.most_labels:
         raise LabelsError(
@@ -214,14 +214,24 @@ def _cast(frame: pl.DataFrame, types: Mapping[str, pl.DataType], where: str) -> 
 
 
 def _check_rows(frame: pl.DataFrame, rules: list[_Rule], where: str) -> None:
-    for rule in rules:
-        broken = frame.filter(rule.broken.fill_null(True)).select("row", "title")
-        if len(broken):
-            shown = [f"{row} (title {title!r})" for row, title in broken.head(_N_ROWS_SHOWN).iter_rows()]
-            more = f" and {len(broken) - len(shown)} more" if len(broken) > len(shown) else ""
-            raise LabelsError(
-                f"labels {where}, row {', '.join(shown)}{more}",
-                found=rule.found,
-                expected=rule.expected,
-                next_step="Mend these rows and give the labels again; none were taken.",
-            )
+    """Each row counts under the first rule that it breaks; all rules that are broken stand in one error."""
+    first = pl.coalesce(pl.when(rule.broken.fill_null(True)).then(i) for i, rule in enumerate(rules))
+    broken = frame.select("row", "title", first.alias("rule")).drop_nulls("rule")
+    faults = [(rules[i], broken.filter(pl.col("rule") == i)) for i in broken["rule"].unique().sort()]
+    if not faults:
+        return
+    rows = [_named(of_rule, _N_ROWS_SHOWN // len(faults)) for _, of_rule in faults]
+    found = [rule.found for rule, _ in faults]
+    several = len(faults) > 1
+    raise LabelsError(
+        f"labels {where}" if several else f"labels {where}, {rows[0]}",
+        found="; ".join(map(": ".join, zip(rows, found, strict=True))) if several else found[0],
+        expected="; ".join(rule.expected for rule, _ in faults),
+        next_step="Mend these rows and give the labels again; none were taken.",
+    )
+
+
+def _named(rows: pl.DataFrame, n_shown: int) -> str:
+    shown = [f"{row} (title {title!r})" for row, title in rows.select("row", "title").head(max(1, n_shown)).iter_rows()]
+    more = f" and {len(rows) - len(shown)} more" if len(rows) > len(shown) else ""
+    return f"row {', '.join(shown)}{more}"

@@ -79,9 +79,27 @@ def test_a_span_that_stands_twice_names_both_rows(tmp_path: Path) -> None:
 
 
 def test_many_broken_rows_are_counted_and_the_first_shown(tmp_path: Path) -> None:
-    rows = [("alpha", float(i), float(i), ["x"]) for i in range(9)]
-    with pytest.raises(LabelsError, match=r"row 1 .*, 5 \(title 'alpha'\) and 4 more"):
+    rows = [("alpha", float(i), float(i), ["x"]) for i in range(14)]
+    with pytest.raises(LabelsError, match=r"row 1 .*, 10 \(title 'alpha'\) and 4 more: an empty"):
         read_labels(parquet(tmp_path, rows), TASKS["tone"])
+
+
+def test_faults_of_several_kinds_are_told_at_once_each_row_under_its_first(tmp_path: Path) -> None:
+    faulty = [tuple(FAULTS[name][:-1]) for name in ("unknown title", "reversed", "unknown title", "empty name")]
+    with pytest.raises(LabelsError) as told:
+        read_labels(parquet(tmp_path, [*ROWS, *faulty, ("gamma", 9.0, 1.0, ["x"])]), TASKS["tone"], DURATIONS)
+    assert told.value.culprit == "labels l.parquet"
+    assert told.value.found == (
+        "row 6 (title 'alpha'), 9 (title 'gamma'): an empty, reversed or negative span; "
+        "row 5 (title 'gamma'), 7 (title 'gamma'): a title that is not in the catalogue; "
+        "row 8 (title 'alpha'): an empty name among the labels, or no list"
+    )
+
+
+def test_ten_rows_are_shown_of_faults_of_several_kinds(tmp_path: Path) -> None:
+    rows = [("alpha", float(i), float(i), ["x"]) for i in range(9)] + [("gamma", 0.0, i + 1.0, []) for i in range(9)]
+    with pytest.raises(LabelsError, match=r" 5 .* and 4 more: an empty.* 14 .* and 4 more: a title that is not"):
+        read_labels(parquet(tmp_path, rows), TASKS["tone"], DURATIONS)
 
 
 def test_without_durations_titles_and_ends_are_not_checked(tmp_path: Path) -> None:
