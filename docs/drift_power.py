@@ -14,7 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from mediafm_core.drift.simulation import DRIFTS, Assumed, Caught, caught, quiet_alarms
+from mediafm_core.drift.simulation import DRIFTS, Assumed, Caught, caught, first_days, quiet_alarms
 
 NOISES = (4e-6, 1e-5)  # expected distances on a quiet day: cosines 0.999996 and 0.99999
 DISTANCES = (1e-6, 3e-6, 1e-5, 2e-5, 3e-5, 5e-5, 1e-4)
@@ -27,6 +27,10 @@ ASKED = {
 N_WORLDS = 10  # encoders, each with its own quiet days and limits
 PLOT = Path(__file__).parent / "images" / "drift-power.svg"
 COLOURS = ("#b3471d", "#2b6a99", "#7a9a3a")
+
+NOISIER = (1e-5, 1.5e-5, 2e-5, 3e-5, 5e-5, 1e-4)
+"""Expected distances on a quiet day of providers that are noisier and noisier."""
+N_FIRST = 5  # encoders whose first days are watched, for each of these
 
 Power = Mapping[str, Sequence[Caught]]
 """Of each drift the shares that were caught, by DISTANCES."""
@@ -52,6 +56,27 @@ def print_tables(assumed: Assumed, alarms: int, n_quiet: int, found: Power, n_da
     for (name, distance), least in ASKED.items():
         share = found[name][DISTANCES.index(distance)].by_any
         print(f"{name} at {1 - distance:.5f}: {share:.1%} caught, {least:.0%} asked")
+
+
+def print_by_noise(n_quiet: int, n_days: int) -> None:
+    """What becomes of the limits, and of what they see, as a provider is noisier."""
+    print(
+        "\n| noise: cosine | alarms of 5 encoders before they are calibrated | quiet days that alarm after |",
+        end=" sees a tenth from |",
+    )
+    print(" all inputs at 0.9999 | a tenth at 0.9999 | along a head's weights at 0.99995 |")
+    print(f"|---|{'---|' * 6}")
+    for noise in NOISIER:
+        assumed = replace(Assumed(), noise=noise)
+        first = [first_days(assumed, seed=i) for i in range(N_FIRST)]
+        alarms = sum(quiet_alarms(assumed, n_quiet // N_FIRST, seed=50 + i) for i in range(N_FIRST))
+        sees = max(each.limits.sees_tenth for each in first)
+        seen = [
+            caught(assumed, DRIFTS[name], at, n_days, seed=i, n_worlds=5).by_any for i, (name, at) in enumerate(ASKED)
+        ]
+        said = " + ".join(str(each.alarms) for each in first)
+        print(f"| {1 - noise:.6f} | {said} | {alarms} of {n_quiet} | {1 - sees:.6f} |", end="")
+        print(" | ".join(["", *(f"{share:.0%}" for share in seen)])[2:], "|", flush=True)
 
 
 def draw(by_noise: Mapping[float, Power]) -> None:
@@ -82,6 +107,7 @@ def main() -> None:
         alarms = sum(quiet_alarms(assumed, per_world, seed=100 + i) for i in range(N_WORLDS))
         by_noise[noise] = power(assumed, asked.days)
         print_tables(assumed, alarms, per_world * N_WORLDS, by_noise[noise], asked.days)
+    print_by_noise(asked.quiet_days // 10, asked.days // 2)
     draw(by_noise)
 
 

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 from mediafm_core.catalogue.suite import Modality
+from mediafm_core.drift.limits import STATED, Limits
 from mediafm_core.drift.statistics import Movement
-from mediafm_core.drift.verdicts import Finding
+from mediafm_core.drift.verdicts import Finding, is_too_noisy
 from mediafm_core.store.home import Home
 
 _SUBJECT: Final = "canary_measurement"
@@ -71,6 +72,17 @@ class Measurement:
         found = self.movements.get(modality.value)
         return Movement(**found) if found else None
 
+    @property
+    def unseen_said(self) -> list[str]:
+        """Of each modality that is too noisy to see all that canaries are asked to see: what it does see, in words."""
+        sees = {name: Limits.from_json(record) for name, record in self.limits.items()}
+        return [
+            f"{name}: noise hides a drift of a tenth of the inputs at {STATED:.0e}, which is asked; seen are drifts "
+            f"of all inputs from {each.sees_all:.1e} on and of a tenth from {each.sees_tenth:.1e} on"
+            for name, each in sees.items()
+            if each.sees_tenth > STATED
+        ]
+
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` wrote."""
@@ -87,3 +99,17 @@ def history(home: Home, suite: str, *, accepted: int | None = None) -> list[Meas
     declared = home.ledger.declarations(_SUBJECT)
     found = [Measurement.from_json(each.body) for each in declared if each.name == suite]
     return [each for each in found if accepted is None or each.accepted == accepted]
+
+
+def accepted_noise(measured: Sequence[Measurement], modality: Modality, accepted: int) -> Movement | None:
+    """The last measurement of a suite that a person accepted although it was found too noisy in a modality.
+
+    Args:
+        measured: all of the suite, oldest first.
+        modality: which.
+        accepted: the acceptance that holds now.
+    """
+    last = {each.accepted: each for each in measured}  # of each acceptance: the one that the next one accepted
+    before = [each for of, each in sorted(last.items()) if of < accepted]
+    noisy = [each for each in before if any(is_too_noisy(found, modality.value) for found in each.found)]
+    return noisy[-1].movement(modality) if noisy else None

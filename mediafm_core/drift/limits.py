@@ -1,15 +1,19 @@
 """How much movement is none: limits of the statistics, exact where a computation is repeatable, else from quiet days.
 
-The rule. From the first `N_QUIET` measurements after a reference that stayed within `PROVISIONAL`, each statistic's
-limit is exp(mean + `N_SPREADS` standard deviations) of its logarithm, and at least `N_TIMES` the largest of them. The
-measurements after them move no limit, so a slow drift is not learnt as normal. Six standard deviations pay for all
-statistics of three modalities at once (Bonferroni) and for twenty measurements being few; the second rule for tails
-that are heavier than a logarithm makes them.
+The rule. From the first `N_QUIET` measurements after a reference that stayed within the provisional limits, each
+statistic's limit is exp(mean + `N_SPREADS` standard deviations) of its logarithm, and at least `N_TIMES` the largest
+of them. The measurements after them move no limit, so a slow drift is not learnt as normal. Six standard deviations pay
+for all statistics of three modalities at once (Bonferroni) and for twenty measurements being few; the second rule for
+tails that are heavier than a logarithm makes them.
+
+A provider whose answers differ by more than `PROVISIONAL` from call to call would never have a quiet day. The first
+time that shows it alarms as too noisy; once a person has accepted that, the provisional limits are `N_TIMES` what was
+accepted. Limits above noise see less: `Limits.sees_all` and `sees_tenth` say how much less.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,6 +35,9 @@ HEAD_SHIFT = 0.02
 FLIPPED = 0.02
 """Of a head's decisions."""
 
+STATED = 1e-4
+"""The drift that canaries are asked to see: all inputs, or a tenth of them, at cosine 0.9999."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -41,12 +48,27 @@ class Limits:
     largest: float
     gram: float = float("inf")
     offset: float = float("inf")
-    rule: str  # exact, provisional, calibrated
+    rule: str  # exact, provisional, noise accepted, calibrated
     n_quiet: int = 0  # measurements that it was taken from
 
     def exceeded(self, found: Movement) -> tuple[str, ...]:
         """The names of the statistics above their limits."""
         return tuple(name for name in WATCHED if getattr(found, name) > getattr(self, name))
+
+    @property
+    def sees_all(self) -> float:
+        """The distance from which a drift of all inputs, each its own way, is seen: the noise comes on top of it."""
+        return self.median
+
+    @property
+    def sees_tenth(self) -> float:
+        """Likewise of a tenth of the inputs: half of these lie above the 95 % quantile."""
+        return self.upper
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `to_json` gave."""
+        return cls(**record)
 
     def to_json(self) -> dict[str, Any]:
         """What is finite of it."""
@@ -54,32 +76,52 @@ class Limits:
         return {name: value for name, value in told.items() if value != float("inf")}
 
 
-WATCHED = ("median", "upper", "largest", "gram", "offset")
+DISTANCES = ("median", "upper", "largest")
+WATCHED = (*DISTANCES, "gram", "offset")
 
 EXACTLY = Limits(median=EXACT, upper=EXACT, largest=EXACT, rule="exact")
 """Of encoders that run here."""
+
+NOISE_ACCEPTED = "noise accepted"
+UNCALIBRATED = ("provisional", NOISE_ACCEPTED)
+"""The rules of the days before there are enough quiet ones."""
 
 PROVISIONAL = Limits(median=5e-5, upper=9e-5, largest=1e-3, rule="provisional")
 """Of remote encoders until there are enough quiet measurements: a drift at cosine 0.9999 is above them."""
 
 
-def limits_from(history: Sequence[Movement], *, is_remote: bool) -> Limits:
+def provisional(noise: Movement | None = None) -> Limits:
+    """The limits of the days before there are enough quiet ones.
+
+    Args:
+        noise: a measurement that a person accepted as this encoder's noise; it and `N_TIMES` as much pass.
+    """
+    if noise is None:
+        return PROVISIONAL
+    least = {name: getattr(PROVISIONAL, name) for name in DISTANCES}
+    taken = {name: max(least[name], N_TIMES * getattr(noise, name)) for name in DISTANCES}
+    return PROVISIONAL if taken == least else Limits(**taken, rule=NOISE_ACCEPTED)
+
+
+def limits_from(history: Sequence[Movement], *, is_remote: bool, noise: Movement | None = None) -> Limits:
     """The limits that the next measurement is held to.
 
     Args:
         history: the measurements since the reference, oldest first, of one modality.
         is_remote: whether somebody else's machine computes, whose answers differ from call to call.
+        noise: a measurement that a person accepted as its noise.
     """
     if not is_remote:
         return EXACTLY
-    quiet = [each for each in history if not PROVISIONAL.exceeded(each)][:N_QUIET]
-    return calibrated(quiet) if len(quiet) == N_QUIET else PROVISIONAL
+    until_then = provisional(noise)
+    quiet = [each for each in history if not until_then.exceeded(each)][:N_QUIET]
+    return calibrated(quiet) if len(quiet) == N_QUIET else until_then
 
 
 def calibrated(quiet: Sequence[Movement]) -> Limits:
     """The limits that quiet measurements give by the rule above; never below `EXACT` where a distance is limited."""
     taken = {name: _limit([getattr(each, name) for each in quiet]) for name in WATCHED}
-    taken |= {name: max(EXACT, taken[name]) for name in ("median", "upper", "largest")}
+    taken |= {name: max(EXACT, taken[name]) for name in DISTANCES}
     return Limits(**taken, rule="calibrated", n_quiet=len(quiet))
 
 

@@ -1,7 +1,7 @@
 """The stage of the canaries: the reference is an artifact, made once; whenever the stage runs it also measures."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import NamedTuple
 
@@ -13,11 +13,11 @@ from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.devices import DeviceOf, on_cpu
 from mediafm_core.drift.asking import PayerOf, encoders_of, nobody
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality
-from mediafm_core.drift.history import Measurement, history, record
+from mediafm_core.drift.history import Measurement, accepted_noise, history, record
 from mediafm_core.drift.limits import Limits, limits_from
 from mediafm_core.drift.reference import EncoderOf, Reference, Vectors, embed, from_table, to_table
 from mediafm_core.drift.scores import frozen_scores, scored
-from mediafm_core.drift.statistics import Shift, distances, head_shift, movement
+from mediafm_core.drift.statistics import Movement, Shift, distances, head_shift, movement
 from mediafm_core.drift.verdicts import Finding, modality_finding, scores_finding
 from mediafm_core.encoders.suites import libraries_of
 from mediafm_core.planning.state import State, Step
@@ -101,11 +101,15 @@ def measure(
     reference, again = _read(home, step.key), embed(suite, inputs(bench, step), encoder_of or encoders_of(home, payer))
     pairs = {m: _Pair(was.rows(again[m].digests), again[m].vectors) for m, was in reference.items()}
     accepted = int(str(step.ingredients["accepted"]))
-    limits = _limits(home, suite, accepted, pairs)
+    measured = history(home, suite.id)
+    earlier = _movements([each for each in measured if each.accepted == accepted])
     movements = {modality: movement(*pair) for modality, pair in pairs.items()}
+    firsts = {modality: [*earlier[modality], moved][0] for modality, moved in movements.items()}
+    noise = {m: accepted_noise(measured, m, accepted) for m in pairs}
+    limits = {m: limits_from(earlier[m], is_remote=suite.spec(m).is_remote, noise=noise[m]) for m in pairs}
     release = live_on(bench.state, suite)
     shifts = _shifts(bench, step, release, pairs, device) if release else {}
-    found = [_finding(m, pair, limits[m]) for m, pair in pairs.items()]
+    found = [_finding(m, pair, limits[m], firsts[m]) for m, pair in pairs.items()]
     found += [scores_finding(task, shift) for task, shift in shifts.items()]
     measurement = Measurement(
         suite=suite.id,
@@ -123,18 +127,13 @@ def measure(
     record(home, measurement)
 
 
-def _limits(home: Home, suite: Suite, accepted: int, pairs: _Pairs) -> dict[Modality, Limits]:
-    earlier = history(home, suite.id, accepted=accepted)
-    found = {modality: [each.movement(modality) for each in earlier] for modality in pairs}
-    return {
-        modality: limits_from([each for each in moved if each], is_remote=suite.spec(modality).is_remote)
-        for modality, moved in found.items()
-    }
+def _movements(measured: Sequence[Measurement]) -> dict[Modality, list[Movement]]:
+    return {m: [moved for each in measured if (moved := each.movement(m))] for m in Modality}
 
 
-def _finding(modality: Modality, pair: _Pair, limits: Limits) -> Finding | None:
+def _finding(modality: Modality, pair: _Pair, limits: Limits, first: Movement) -> Finding | None:
     n_moved = int((distances(*pair) > limits.upper).sum())
-    return modality_finding(modality.value, movement(*pair), limits, n_moved)
+    return modality_finding(modality.value, movement(*pair), limits, n_moved, first)
 
 
 def live_on(state: State, suite: Suite) -> Release | None:

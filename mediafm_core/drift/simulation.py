@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mediafm_core.drift.limits import FLIPPED, HEAD_SHIFT, N_QUIET, Limits, calibrated
+from mediafm_core.drift.limits import FLIPPED, HEAD_SHIFT, N_QUIET, Limits, calibrated, limits_from
 from mediafm_core.drift.statistics import Movement, Shift, head_shift, movement
+from mediafm_core.drift.verdicts import How, how_moved
 
 Vectors = NDArray[np.float64]
 Drift = Callable[["World", float, np.random.Generator], Vectors]
@@ -46,6 +47,15 @@ class World(NamedTuple):
     true: Vectors  # (n, D) of unit length
     weights: Vectors  # (D, L)
     reference: Vectors  # (n, D), measured
+    limits: Limits
+
+
+class FirstDays(NamedTuple):
+    """What the first quiet days of an encoder bring, until its limits are calibrated; noise is accepted at once."""
+
+    alarms: int
+    accepted: int  # of these, how often the alarm was that it is too noisy, and was accepted
+    days: int
     limits: Limits
 
 
@@ -90,6 +100,24 @@ def quiet_alarms(assumed: Assumed, n_days: int, *, seed: int) -> int:
     random = np.random.default_rng(seed)
     of = world(assumed, random)
     return sum(any(seen(of, noisy(of.true, assumed, random))) for _ in range(n_days))
+
+
+def first_days(assumed: Assumed, *, seed: int, at_most: int = 200) -> FirstDays:
+    """Watch an encoder that does not drift from its reference on, by the rule that measurements keep to."""
+    random = np.random.default_rng(seed)
+    of = world(assumed, random)
+    reference, days, noise, alarms, accepted = of.reference, list[Movement](), None, 0, 0
+    for day in range(1, at_most + 1):
+        limits = limits_from(days, is_remote=True, noise=noise)
+        if limits.rule == "calibrated":
+            return FirstDays(alarms, accepted, day - 1, limits)
+        found = movement(reference, noisy(of.true, assumed, random))
+        days.append(found)
+        how = how_moved(found, limits, days[0])
+        alarms += how is not How.STEADY
+        if how is How.TOO_NOISY:
+            accepted, noise, days, reference = accepted + 1, found, [], noisy(of.true, assumed, random)
+    return FirstDays(alarms, accepted, at_most, limits_from(days, is_remote=True, noise=noise))
 
 
 def caught(assumed: Assumed, drift: Drift, distance: float, n_days: int, *, seed: int, n_worlds: int = 10) -> Caught:

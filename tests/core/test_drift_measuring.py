@@ -235,6 +235,41 @@ def test_a_remote_encoder_is_calibrated_from_quiet_days_and_then_held_to_them(tm
     assert watched.measured().verdict == "moved"
 
 
+def noisy_provider(tmp_path: Path) -> Watched:
+    """A home whose texts are read by somebody else's machine."""
+    settings = {SERVER: "https://models.example"}
+    remote = replace(SUITE.text, dims=32, instrument=replace(SUITE.text.instrument, settings=settings))
+    suite = replace(SUITE, text=remote)
+    watched = Watched(make_home(tmp_path / "home", (), suites=(suite,), encoders=(), production=None), suite)
+    watched.declare()
+    return watched
+
+
+def test_a_provider_too_noisy_to_watch_alarms_says_so_and_once_accepted_is_calibrated(tmp_path: Path) -> None:
+    watched = noisy_provider(tmp_path)
+    seeds = iter(range(999))
+    watched.disturbed = {Modality.TEXT: lambda vectors: noise(1e-4, next(seeds))(vectors)}
+    alarmed = watched.measured()
+    assert [each.how for each in alarmed.found] == ["too noisy"]
+    assert "mediafm canaries accept" in alarmed.found[0].advice
+    accept(watched.home, watched.suite.id, why="so the provider says")
+    after = [watched.measured() for _ in range(N_QUIET + 1)]
+    assert {each.verdict for each in after} == {"steady"}
+    assert [each.limits["text"]["rule"] for each in after] == ["noise accepted"] * N_QUIET + ["calibrated"]
+    assert after[-1].unseen_said[0].startswith("text: noise hides a drift of a tenth")
+    watched.disturbed = {Modality.TEXT: noise(2e-3)}
+    assert [each.how for each in watched.measured().found] == ["noisy"]
+
+
+def test_a_drift_that_is_accepted_widens_no_limit(tmp_path: Path) -> None:
+    watched = noisy_provider(tmp_path)
+    watched.run()
+    watched.disturbed = {Modality.TEXT: noise(1e-3)}
+    assert [each.how for each in watched.measured().found] == ["noisy"]
+    accept(watched.home, watched.suite.id, why="the provider's new model")
+    assert watched.measured().limits["text"]["rule"] == "provisional"
+
+
 # Adding and accepting
 
 
