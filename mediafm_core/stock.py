@@ -23,7 +23,8 @@ from mediafm_core.catalogue.title import Title
 from mediafm_core.errors import HomeError
 from mediafm_core.identity import TitleId
 from mediafm_core.planning.cost import Cost, Past, cost
-from mediafm_core.planning.plan import Earlier, Plan, for_titles, plan, standing_of, with_reasons
+from mediafm_core.planning.plan import Plan, for_titles, plan, standing_of
+from mediafm_core.planning.reasons import Earlier, with_reasons
 from mediafm_core.planning.state import Embedded, Scored, State, Step, lineage_of, scored_by
 from mediafm_core.planning.training_sets import titles_of_new_heads
 from mediafm_core.planning.why import Explained, check_place, explain

@@ -14,6 +14,7 @@ from mediafm_core.ingest.taking import arrivals, take_or_refuse
 from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.cost import Cost, Price
 from mediafm_core.planning.plan import Plan
+from mediafm_core.planning.reasons import Alike, in_groups
 from mediafm_core.planning.state import Step
 from mediafm_core.planning.why import Standing, shortened
 from mediafm_core.stock import Told, cost_of, explain_step, explained_plan, read_state, title_plan
@@ -111,12 +112,18 @@ def _show_prices(found: Sequence[Price]) -> None:
 
 
 def show_plan(home: Home, found: Plan) -> None:
-    """Print a plan: each step while they are few, counts, and an estimate from what such steps took before."""
+    """Print a plan: its steps with their reasons, and what they will take by what such steps took before.
+
+    Of more than a screenful of steps those are counted that are missing for the same reason.
+    """
     if not found.steps:
         console.print(f"Nothing is missing.{_blocked_said(found)}")
         return
     if len(found.steps) <= _SHOWN_STEPS:
-        print_table("missing", ("step", "reason"), [(describe(*step.key[:2]), step.reason) for step in found.steps])
+        rows = [(*step.key[:2], step.reason) for step in found.steps]
+        print_table("missing", ("asset", "partition", "reason"), rows)
+    else:
+        _show_groups(in_groups(found.steps))
     cost = cost_of(home, found.steps)
     rows = [(kind.kind, kind.n_steps, kind.seconds, kind.basis) for kind in cost.kinds]
     print_table(f"{len(found.steps)} steps", ("asset", "steps", "seconds", "from"), [*rows, _sum_of(cost)])
@@ -125,13 +132,18 @@ def show_plan(home: Home, found: Plan) -> None:
         console.print(_blocked_said(found).strip())
 
 
+def _show_groups(groups: Sequence[Alike]) -> None:
+    print_table("missing", ("asset", "reason", "steps"), groups[:_SHOWN_STEPS])
+    if left := groups[_SHOWN_STEPS:]:
+        console.print(f"and {sum(group.n_steps for group in left)} steps more; `mediafm plan --json` lists them all")
+
+
 def _dollars(price: Price) -> str | None:
     return f"{price.usd:.4f}" if price.n_unknown < price.n_steps else None
 
 
 def _sum_of(cost: Cost) -> tuple[object, ...]:
-    said = f"and {', '.join(cost.unknown)}, unknown" if cost.unknown else ""
-    return "together", sum(kind.n_steps for kind in cost.kinds), cost.seconds, said
+    return "together", sum(kind.n_steps for kind in cost.kinds), cost.in_words, ""
 
 
 def _blocked_said(found: Plan) -> str:

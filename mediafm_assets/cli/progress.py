@@ -70,9 +70,10 @@ class ShownProgress:
             self._console.print(f"[dim]{outcome.status.value:8} {done} {outcome.seconds:6.1f} s[/]", highlight=False)
 
 
+_AXES_SAID = (("title", "of"), ("task", "for"), ("suite", "by"), ("encoder", "by"))
+
+
 def describe(kind: str, partition: str) -> str:
-    """A step in words: `shots of bbb`, `contextual_embeddings of bbb by v1`."""
+    """A step in words: `shots of bbb`, `contextual_embeddings of bbb by v1`, `probe_heads for tone by v1`."""
     axes = split_partition(kind, partition)
-    of = f" of {axes['title']}" if "title" in axes else ""
-    by = f" by {axes['encoder']}" if "encoder" in axes else ""
-    return f"{kind}{of}{by}"
+    return kind + "".join(f" {said} {axes[axis]}" for axis, said in _AXES_SAID if axis in axes)

@@ -38,9 +38,17 @@ class Cost(NamedTuple):
     kinds: tuple[KindCost, ...]  # in the order of the plan
 
     @property
-    def seconds(self) -> float:
-        """All that can be estimated, together."""
-        return sum(kind.seconds or 0.0 for kind in self.kinds)
+    def seconds(self) -> float | None:
+        """All that can be estimated, together; None where there are steps and none of them can."""
+        known = [kind.seconds for kind in self.kinds if kind.seconds is not None]
+        return sum(known) if known or not self.kinds else None
+
+    @property
+    def in_words(self) -> str:
+        """The seconds, with what they leave out."""
+        if self.seconds is None:
+            return "unknown"
+        return f"{'at least ' if self.unknown else ''}{self.seconds:.3f}"
 
     @property
     def unknown(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""The plan: what is asked for and not committed, in the order in which it can be made, each step with its reason."""
+"""The plan: what is asked for and not committed, in the order in which it can be made."""
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
 from mediafm_core.identity import Fingerprint, TitleId
@@ -10,9 +10,6 @@ from mediafm_core.planning.lineages import of_one_lineage
 from mediafm_core.planning.making import uncollected
 from mediafm_core.planning.parking import held_up
 from mediafm_core.planning.state import State, Step
-
-Earlier = Mapping[tuple[str, str], Mapping[str, Any]]
-"""(kind, partition) to the ingredients of the artifact that was committed there last."""
 
 
 class Plan(NamedTuple):
@@ -121,59 +118,6 @@ def for_titles(missing: Iterable[Step], state: State, titles: Container[str | No
             chosen.append(step)
             available.add(step.key)
     return chosen
-
-
-def with_reasons(steps: Iterable[Step], earlier: Earlier) -> list[Step]:
-    """The same steps, each with the reason why it is missing, in words.
-
-    Args:
-        steps: in the order of the plan.
-        earlier: for partitions that had an artifact before, what that was made from.
-    """
-    reasons: dict[ArtifactKey, str] = {}
-    explained = []
-    for step in steps:
-        before = earlier.get((step.key.kind, step.key.partition))
-        reasons[step.key] = _reason(step, before, reasons)
-        explained.append(step._replace(reason=reasons[step.key] + _without(step)))
-    return explained
-
-
-def _reason(step: Step, before: Mapping[str, Any] | None, reasons: Mapping[ArtifactKey, str]) -> str:
-    if before is None:
-        return f"{_subject(step)}: not yet computed"
-    changed = [name for name, value in step.ingredients.items() if before.get(name) != value]
-    changed += [name for name in before if name not in step.ingredients]
-    for role in changed:
-        upstream = step.inputs.get(role)
-        if upstream and upstream in reasons:
-            return reasons[upstream]
-    if "code" in changed:
-        return f"{step.key.kind}: code version {before.get('code')} is now {step.ingredients['code']}"
-    # made from just this before: only the snapshot is asked for again then, for the pointer's sake
-    return (
-        f"{_subject(step)}: {' and '.join(_IN_WORDS.get(name, name) for name in changed)} changed"
-        if changed
-        else f"{_subject(step)}: made, not yet published"
-    )
-
-
-_IN_WORDS = {"members": "the titles that it is fitted on"}
-
-
-def _without(step: Step) -> str:
-    return f", without {', '.join(step.without)}, which wait for parked steps" if step.without else ""
-
-
-def _subject(step: Step) -> str:
-    axes = step.axes
-    if "encoder" in axes:
-        return f"encoder {axes['encoder']}"
-    if "task" in axes:
-        return f"task {axes['task']!r}"
-    if axes.keys() == {"suite"}:
-        return f"suite {axes['suite']}"
-    return f"title {axes['title']!r}" if "title" in axes else "catalogue"
 
 
 def standing_of(keys: Iterable[ArtifactKey]) -> dict[tuple[str, str], Fingerprint]:

@@ -13,7 +13,8 @@ from mediafm_core.catalogue.title import LATER, Metadata, Title
 from mediafm_core.identity import canonical_json
 from mediafm_core.planning import making
 from mediafm_core.planning.desired import desired
-from mediafm_core.planning.plan import for_titles, plan, snapshot_step, visible, with_reasons
+from mediafm_core.planning.plan import for_titles, plan, snapshot_step, visible
+from mediafm_core.planning.reasons import with_reasons
 from mediafm_core.planning.state import State, Step
 from tests import catalogue
 from tests.catalogue import LONG, ONE_SHOT, SECOND_SUITE, SILENT, SUITE, TITLES, UNSORTED, V2

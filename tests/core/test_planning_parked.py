@@ -13,7 +13,8 @@ from mediafm_core.errors import MediaError
 from mediafm_core.planning import making
 from mediafm_core.planning.completeness import Completeness, completeness
 from mediafm_core.planning.desired import desired
-from mediafm_core.planning.plan import plan, visible, with_reasons
+from mediafm_core.planning.plan import plan, visible
+from mediafm_core.planning.reasons import with_reasons
 from mediafm_core.planning.state import State, Step
 from mediafm_core.snapshots import open_snapshot
 from mediafm_core.stock import read_state

@@ -139,6 +139,12 @@ def test_what_was_never_made_has_no_estimate_and_is_named() -> None:
     found = cost([*steps_of("shots"), *steps_of("deliveries")], lambda k: [Past(1.0, None)] if k == "shots" else [])
     assert (found.seconds, found.unknown) == (4.0, ("deliveries",))
     assert [kind.basis for kind in found.kinds] == ["median of 1", "no past run"]
+    assert found.in_words == "at least 4.000"
+
+
+def test_where_no_kind_was_ever_made_the_cost_is_unknown_and_not_nothing() -> None:
+    found = cost([*steps_of("shots"), *steps_of("deliveries")], lambda _: [])
+    assert (found.seconds, found.in_words) == (None, "unknown")
 
 
 def test_texts_that_are_known_cost_their_tokens_and_others_the_mean() -> None:
@@ -154,7 +160,7 @@ def test_where_no_text_is_known_nothing_is_said_of_the_price() -> None:
 
 
 def test_nothing_costs_nothing() -> None:
-    assert cost([], lambda _: []).seconds == 0.0
+    assert (cost([], lambda _: []).seconds, cost([], lambda _: []).in_words) == (0.0, "0.000")
 
 
 # A home
