@@ -31,6 +31,9 @@ from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.workbench import Outcome, Stage, Status
 
+_STEPS, _TRAINING = {"mediafm/slot": "steps"}, {"mediafm/slot": "training"}
+"""Tags by which a home's queue lets one run of each sort go at a time (DAGSTER_YAML)."""
+
 MAX_STEPS_PER_RUN = 500
 """At most so many steps go into a run that no person submits: of a sensor's the next tick submits the next ones."""
 
@@ -88,6 +91,11 @@ def landing_names(config: Mapping[str, Any]) -> list[str]:
 def training_config(name: str, processes: int = 1) -> dict[str, Any]:
     """The run configuration with which `train_encoder` trains a declared encoder."""
     return {"ops": {"train": {"config": {"name": name, "processes": processes}}}}
+
+
+def trained_name(config: Mapping[str, Any]) -> str:
+    """The encoder in such a configuration."""
+    return str(config["ops"]["train"]["config"]["name"])
 
 
 @dg.op
@@ -182,26 +190,30 @@ def _carry_out(
         raise failure(failed)
 
 
-@dg.job(description="Make the artifacts that the planner misses; what `mediafm apply` and the sensor `reconcile` run.")
+@dg.job(
+    tags=_STEPS,
+    description="Make the artifacts that the planner misses; what `mediafm apply` and the sensor `reconcile` run.",
+)
 def refresh() -> None:
     """See the description."""
     carry_out_steps()
 
 
-@dg.job(description="Take new deliveries from the landing folder and make everything that hangs on them.")
+@dg.job(tags=_STEPS, description="Take new deliveries from the landing folder and make everything that hangs on them.")
 def ingest() -> None:
     """See the description."""
     take_deliveries()
 
 
-@dg.job(description="Train a new encoder on everything that is fused now.")
+@dg.job(tags=_TRAINING, description="Train a new encoder on everything that is fused now.")
 def train_encoder() -> None:
     """See the description."""
     train()
 
 
 @dg.job(
-    description="Embed the catalogue with an encoder, fit its heads, judge it against what is live, and promote it."
+    tags=_STEPS,
+    description="Embed the catalogue with an encoder, fit its heads, judge it against what is live, and promote it.",
 )
 def upgrade() -> None:
     """See the description."""
@@ -211,5 +223,6 @@ def upgrade() -> None:
 watch_canaries = dg.define_asset_job(
     "watch_canaries",
     selection=dg.AssetSelection.assets("canaries"),
+    tags=_STEPS,
     description="Embed a suite's canaries again, and check that they have not moved; what `daily_canaries` submits.",
 )

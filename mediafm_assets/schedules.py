@@ -2,13 +2,13 @@
 
 import dagster as dg
 
+from mediafm_assets.asking import asked
 from mediafm_assets.automations import CANARIES, NIGHTLY, why_off
 from mediafm_assets.jobs import MAX_STEPS_PER_RUN, refresh, steps_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.postponed import for_automation
 from mediafm_assets.resources import HomeResource
 from mediafm_core.drift.watching import in_use
-from mediafm_core.planning.plan import plan
 from mediafm_core.stock import read_state
 
 
@@ -16,14 +16,15 @@ from mediafm_core.stock import read_state
 def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[dg.RunRequest] | dg.SkipReason:
     """Submits everything that the planner misses of the whole catalogue: what no sensor caught during the day.
 
-    It is as many runs as the steps need, in the plan's order; a home's queue lets one of them run at a time.
+    It is as many runs as the steps need, in the plan's order; a home's queue lets one of them run at a time. Trainings
+    are `reconcile`'s, or a person's.
     """
     opened = home.open()
     if off := why_off(opened.root, "nightly"):
         return dg.SkipReason(off)
     sync(context.instance, opened)
     at = context.scheduled_execution_time.isoformat()
-    steps = plan(for_automation(opened, read_state(opened))).steps
+    steps = asked(for_automation(opened, read_state(opened))).steps
     portions = [steps[begin : begin + MAX_STEPS_PER_RUN] for begin in range(0, len(steps), MAX_STEPS_PER_RUN)]
     runs = [dg.RunRequest(run_key=f"{at} {n}", run_config=steps_config(some)) for n, some in enumerate(portions)]
     return runs or dg.SkipReason("Nothing is missing.")

@@ -1,22 +1,32 @@
 """Sensors only ask: the landing folder what has arrived, the planner what is missing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from mediafm_assets.asking import asked
 from mediafm_assets.automations import why_off
-from mediafm_assets.jobs import MAX_STEPS_PER_RUN, ingest, landing_config, landing_names, refresh, steps_config
+from mediafm_assets.jobs import (
+    MAX_STEPS_PER_RUN,
+    ingest,
+    landing_config,
+    landing_names,
+    refresh,
+    steps_config,
+    train_encoder,
+    trained_name,
+    training_config,
+)
 from mediafm_assets.partitions import sync
 from mediafm_assets.postponed import for_automation, postponed
 from mediafm_assets.resources import HomeResource, is_alive
 from mediafm_assets.told import Look, untold
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
-from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
@@ -53,22 +63,23 @@ def new_titles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Se
     new = [listing for listing in found.complete if listing.path.name not in being_taken]
     if not new:
         return dg.SkipReason(f"Nothing new is complete; {len(found.arriving)} deliveries are still arriving.")
-    signature = fingerprint("arrivals", {"signatures": [listing.signature for listing in new]})
-    return _bounded(context.instance, signature, landing_config([listing.path.name for listing in new]))
+    what = {"signatures": [listing.signature for listing in new]}
+    return _bounded(context.instance, [(ingest, what, landing_config([listing.path.name for listing in new]))])
 
 
-@dg.sensor(job=refresh, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(jobs=[refresh, train_encoder], minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult | dg.SkipReason:
     """Submits what the planner misses: what a failed run left, what a new encoder asks for, what code changed.
 
-    It waits while any run is under way, which may be making what is missing. A step that failed three times is parked:
-    `mediafm status` shows it, and it is not submitted again.
+    It waits while any run is under way, which may be making what is missing; a training holds up nothing but itself. A
+    step that failed three times is parked: `mediafm status` shows it, and it is not submitted again.
     """
     opened = home.open()
     if off := why_off(opened.root, "reconcile"):
         return dg.SkipReason(off)
     _settle_abandoned(context.instance, home)
-    if busy := _busy(context.instance):
+    training = _in_training(context.instance)
+    if busy := _busy(context.instance, training):
         return dg.SkipReason(busy)
     look = Look.from_cursor(context.cursor)
     ledger = (opened.ledger.as_of(), opened.ledger.failures(), postponed(opened))
@@ -77,11 +88,11 @@ def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Sen
         return dg.SkipReason("Nothing is missing.")
     sync(context.instance, opened)
     state = for_automation(opened, read_state(opened))
-    steps = plan(state).steps or (() if all_told else _untold(context, opened, state))
-    if steps:
-        return _submit(context.instance, steps[:MAX_STEPS_PER_RUN])
-    _COMPLETE[opened.root] = ledger
-    return dg.SkipReason("Nothing is missing.")
+    found = asked(state, training)
+    steps = found.steps or (() if all_told else _untold(context, opened, state))
+    if not (steps or found.trainings or training):
+        _COMPLETE[opened.root] = ledger
+    return _submit(context.instance, steps[:MAX_STEPS_PER_RUN], found.trainings)
 
 
 @dg.sensor(job=refresh, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -98,10 +109,11 @@ def new_encoders(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.
     if all(served.get(name) == made for name, made in trained.items()):
         return dg.SkipReason("No encoder has finished its training.")
     _settle_abandoned(context.instance, home)
-    if busy := _busy(context.instance):
+    training = _in_training(context.instance)
+    if busy := _busy(context.instance, training):
         return dg.SkipReason(busy)
     sync(context.instance, opened)
-    missing = plan(for_automation(opened, read_state(opened))).steps
+    missing = asked(for_automation(opened, read_state(opened)), training).steps
     steps = [step for step in missing if _serves(step, set(trained))][:MAX_STEPS_PER_RUN]
     if steps:
         return _submit(context.instance, steps)
@@ -114,14 +126,25 @@ def _serves(step: Step, trained: set[str]) -> bool:
     return step.key.kind == "labels" or (step.axes.get("encoder") in trained and step.key.kind != "ablation_report")
 
 
-def _busy(instance: dg.DagsterInstance) -> str:
-    n_under_way = instance.get_runs_count(dg.RunsFilter(statuses=list(UNDER_WAY)))
+def _in_training(instance: dg.DagsterInstance) -> list[str]:
+    """The encoders that runs under way train, one for each such run."""
+    runs = instance.get_runs(dg.RunsFilter(job_name=train_encoder.name, statuses=list(UNDER_WAY)))
+    return [trained_name(run.run_config) for run in runs]
+
+
+def _busy(instance: dg.DagsterInstance, training: Collection[str]) -> str:
+    n_under_way = instance.get_runs_count(dg.RunsFilter(statuses=list(UNDER_WAY))) - len(training)
     return f"{n_under_way} runs are under way; they may be making what is missing." if n_under_way else ""
 
 
-def _submit(instance: dg.DagsterInstance, steps: Sequence[Step]) -> dg.SensorResult | dg.SkipReason:
-    signature = fingerprint("steps", {"keys": [list(step.key) for step in steps]})
-    return _bounded(instance, signature, steps_config(steps))
+def _submit(
+    instance: dg.DagsterInstance, steps: Sequence[Step], trainings: Sequence[str] = ()
+) -> dg.SensorResult | dg.SkipReason:
+    of_steps = [(refresh, {"keys": [list(step.key) for step in steps]}, steps_config(steps))] if steps else []
+    of_trainings = [(train_encoder, {"train": name}, training_config(name)) for name in trainings]
+    if not of_steps and not of_trainings:
+        return dg.SkipReason("Nothing is missing.")
+    return _bounded(instance, [*of_steps, *of_trainings])
 
 
 def _untold(context: dg.SensorEvaluationContext, home: Home, state: State) -> tuple[Step, ...]:
@@ -173,19 +196,28 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
     return next((int(str(pid.value)) for pid in said if pid), None)
 
 
-def _bounded(
-    instance: dg.DagsterInstance, signature: str, config: dict[str, object]
-) -> dg.SensorResult | dg.SkipReason:
-    """Ask for a run, unless just this was tried too often within a day.
+_Wish = tuple[dg.JobDefinition, dict[str, Any], dict[str, Any]]
+"""A job, what its run would be for, and the run's configuration."""
+
+
+def _bounded(instance: dg.DagsterInstance, wishes: Sequence[_Wish]) -> dg.SensorResult | dg.SkipReason:
+    """Ask for runs, but for those that were tried too often within a day.
 
     A failed run is tried again under a new key, for Dagster never runs a key twice; a tick that is evaluated twice
     asks for the same key.
     """
+    requests = [_request(instance, job, fingerprint("steps", what), config) for job, what, config in wishes]
+    if wanted := [request for request in requests if request]:
+        return dg.SensorResult(run_requests=wanted)
+    return dg.SkipReason(f"{MAX_ATTEMPTS} runs for just this failed within a day: look at them, or `mediafm apply`.")
+
+
+def _request(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, signature: str, config: dict[str, Any]
+) -> dg.RunRequest | None:
     tags = {SIGNATURE: signature}
     yesterday = datetime.now(tz=UTC) - timedelta(days=1)
     if instance.get_runs_count(dg.RunsFilter(statuses=_FAILED, tags=tags, created_after=yesterday)) >= MAX_ATTEMPTS:
-        return dg.SkipReason(
-            f"{MAX_ATTEMPTS} runs for just this failed within a day: look at them, or `mediafm apply`."
-        )
+        return None
     attempt = instance.get_runs_count(dg.RunsFilter(tags=tags))
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=f"{signature}-{attempt}", run_config=config, tags=tags)])
+    return dg.RunRequest(run_key=f"{signature}-{attempt}", job_name=job.name, run_config=config, tags=tags)

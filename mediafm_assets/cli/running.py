@@ -32,7 +32,10 @@ telemetry:
 nux:
   enabled: false
 run_queue:
-  max_concurrent_runs: 1        # steps of one home share the machine; raise it where there is more than one worker
+  max_concurrent_runs: 2        # a training, and beside it one run of steps: they share the machine
+  tag_concurrency_limits:
+    - {key: mediafm/slot, value: training, limit: 1}
+    - {key: mediafm/slot, value: steps, limit: 1}   # raise both where there is more than one worker
   dequeue_interval_seconds: 1
 run_monitoring:
   enabled: true
@@ -143,6 +146,8 @@ def _check_ended(result: dg.ExecuteInProcessResult, outcomes: Iterable[Outcome])
     told = data.user_failure_data if data else None
     if told and any(outcome.status in (Status.FAILED, Status.BLOCKED) for outcome in outcomes):
         return
+    if data and data.error_source and data.error_source.name == "INTERRUPT":
+        raise _interrupted(result.run_id)
     error = data.error if data else None
     root = (error.cause or error).message.strip() if error else "a failure outside its steps"
     raise PlanError(
@@ -150,4 +155,14 @@ def _check_ended(result: dg.ExecuteInProcessResult, outcomes: Iterable[Outcome])
         found=(told.description if told else None) or root,
         expected="a run that tries all its steps",
         next_step="What was finished is kept. Mend the cause and run the command again; `mediafm dev` shows the run.",
+    )
+
+
+def _interrupted(run_id: str) -> PlanError:
+    return PlanError(
+        f"run {run_id}",
+        found="interrupted",
+        expected="a run that tries all its steps",
+        next_step="What was finished is kept, to an ablation's last row and a training's last saved state: "
+        "the same command goes on from there.",
     )

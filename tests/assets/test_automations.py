@@ -7,12 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from mediafm_assets.asking import asked
 from mediafm_assets.automations import AUTOMATIONS, FILE, why_off, write_automations
 from mediafm_assets.checks import parked_evaluation
 from mediafm_assets.definitions import defs
 from mediafm_assets.schedules import daily_canaries, nightly
 from mediafm_assets.sensors import new_encoders, new_titles, reconcile
 from mediafm_core.errors import HomeError, MediaError
+from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests import catalogue
 from tests.candidates import Candidates
@@ -58,7 +60,7 @@ def _said(result: object) -> object:
     if isinstance(result, list):
         return result
     if isinstance(result, dg.SensorResult):
-        (result,) = result.run_requests or []
+        (result, *_trainings) = result.run_requests or []
     assert isinstance(result, dg.RunRequest)
     return [tuple(pair) for pair in result.run_config["ops"]["carry_out_steps"]["config"]["steps"]]
 
@@ -100,9 +102,11 @@ def test_the_night_s_work_is_runs_of_a_bounded_size_in_the_plan_s_order(home: Ho
     runs, _ = tick(home, instance, "nightly")
     assert isinstance(runs, list)
     assert len({run.run_key for run in runs}) == len(runs) > 1
-    asked = [run.run_config["ops"]["carry_out_steps"]["config"]["steps"] for run in runs]
-    assert {len(steps) for steps in asked[:-1]} == {4}
-    assert [pair for steps in asked for pair in steps] == [list(pair) for pair in pairs(planned(home).steps)]
+    portions = [run.run_config["ops"]["carry_out_steps"]["config"]["steps"] for run in runs]
+    assert {len(steps) for steps in portions[:-1]} == {4}
+    beside_trainings = pairs(asked(read_state(home)).steps)
+    assert [tuple(pair) for steps in portions for pair in steps] == beside_trainings
+    assert {kind for kind, _ in pairs(planned(home).steps)} > {kind for kind, _ in beside_trainings}
     Candidates().run(home)
     assert tick(home, instance, "nightly")[0] == "Nothing is missing."
 
@@ -111,12 +115,12 @@ def test_an_encoder_that_has_finished_its_training_is_brought_up_to_the_catalogu
     assert "No encoder has finished" in str(tick(home, instance, "new_encoders")[0])
     home.declare("encoder", "v2", asdict(V2))
     Candidates().run(home, ("pretraining_corpus", "v2"), ("mediafm_encoder", "v2"))
-    asked, cursor = tick(home, instance, "new_encoders")
-    assert isinstance(asked, list)
-    assert {kind for kind, _ in asked} == {
+    steps, cursor = tick(home, instance, "new_encoders")
+    assert isinstance(steps, list)
+    assert {kind for kind, _ in steps} == {
         "labels", "contextual_embeddings", "probe_heads", "predictions", "probe_report",
     }  # fmt: skip
-    assert {partition.split("|")[0] for kind, partition in asked if kind != "labels"} == {"v2"}
+    assert {partition.split("|")[0] for kind, partition in steps if kind != "labels"} == {"v2"}
     assert cursor is None
     Candidates().run(home)
     said, cursor = tick(home, instance, "new_encoders")

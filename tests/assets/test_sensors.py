@@ -21,6 +21,7 @@ from mediafm_assets.jobs import (
     refresh,
     steps_config,
     train_encoder,
+    trained_name,
     training_config,
 )
 from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
@@ -36,6 +37,7 @@ from mediafm_core.store.ledger import MAX_ATTEMPTS
 from mediafm_core.workbench import Status
 from tests import homes
 from tests.e2e.scenario import Recorder, execute, planned_now
+from tests.fakes import pairs
 from tests.homes import deliver, describe, materialised, resources
 
 
@@ -204,12 +206,42 @@ def test_keys_of_the_catalogue_are_there_before_their_run(home, instance, tmp_pa
     assert list(instance.get_dynamic_partitions("titles")) == ["alpha", "beta", "gamma"]
 
 
-@pytest.mark.parametrize("job", [ingest, refresh, train_encoder], ids=lambda job: job.name)
+@pytest.mark.parametrize("job", [ingest, refresh], ids=lambda job: job.name)
 def test_it_waits_while_a_run_is_under_way(home, instance, tmp_path, job):
     homes.ingest(home, deliver(tmp_path, "gamma"))
-    config = {refresh: steps_config(()), ingest: landing_config(["gamma"]), train_encoder: training_config("v1")}[job]
+    config = {refresh: steps_config(()), ingest: landing_config(["gamma"])}[job]
     submit(job, dg.RunRequest(run_config=config), instance, dg.DagsterRunStatus.STARTED)
     assert "1 runs are under way" in str(tick(reconcile, home, instance))
+
+
+def test_a_training_holds_up_nothing_but_itself(home, instance, tmp_path):
+    homes.declare_small_encoder(home, "v2")
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    wanted = {tuple(pair) for pair in pairs(plan(read_state(home)).steps)}
+    assert ("mediafm_encoder", "v2") in wanted
+    training = dg.RunRequest(run_config=training_config("v2"))
+    run = submit(train_encoder, training, instance, dg.DagsterRunStatus.STARTED)
+    asked_for = asked(reconcile, home, instance).run_config["ops"]["carry_out_steps"]["config"]["steps"]
+    assert {tuple(pair) for pair in asked_for} == {pair for pair in wanted if not pair[1].startswith("v2")}
+    instance.report_run_failed(run)
+
+
+def test_a_training_that_nobody_does_is_a_run_of_its_own(home, instance, tmp_path):
+    homes.declare_small_encoder(home, "v2")
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    context = dg.build_sensor_context(instance=instance, resources=resources(home))
+    result = reconcile(context)
+    assert isinstance(result, dg.SensorResult)
+    steps, training = result.run_requests or []
+    assert (steps.job_name, training.job_name) == ("refresh", "train_encoder")
+    assert trained_name(training.run_config) == "v2"
+    assert not [kind for kind, key in steps.run_config["ops"]["carry_out_steps"]["config"]["steps"] if key == "v2"]
+    recorder = Recorder()
+    for job, request in ((refresh, steps), (train_encoder, training)):
+        assert execute(job, request.run_config, home, instance, recorder).success
+    assert {key for kind, key in recorder.having(Status.MADE) if kind == "mediafm_encoder"} == {"v2"}
+    follows = asked(reconcile, home, instance).run_config["ops"]["carry_out_steps"]["config"]["steps"]
+    assert {kind for kind, _ in follows} == {"contextual_embeddings"}
 
 
 def test_a_parked_step_is_not_asked_for_again(home, instance, tmp_path):
@@ -311,7 +343,7 @@ def test_a_partition_made_anew_whose_run_died_before_the_event_is_told_of_again(
 def test_nothing_is_planned_while_the_ledger_says_what_it_said(home, instance, tmp_path, monkeypatch):
     cursors: list[str | None] = [None]
     plans: list[State] = []
-    monkeypatch.setattr("mediafm_assets.sensors.plan", lambda state: plans.append(state) or plan(state))
+    monkeypatch.setattr("mediafm_assets.asking.plan", lambda state: plans.append(state) or plan(state))
     for n_plans in (1, 1):
         assert tick(reconcile, home, instance, cursors) == "Nothing is missing."
         assert len(plans) == n_plans

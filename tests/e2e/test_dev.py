@@ -14,8 +14,8 @@ import mediafm_core as mediafm
 from mediafm_assets.cli.running import dagster_instance
 from mediafm_core.store.home import Home
 from tests.e2e.scenario import chain, planned_now
-from tests.e2e.serving import free_port, wait_until
-from tests.homes import deliver, materialised
+from tests.e2e.serving import free_port, process_of, wait_until
+from tests.homes import declare_small_encoder, deliver, materialised
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -74,3 +74,20 @@ def test_what_is_dropped_into_the_landing_folder_becomes_readable(home, tmp_path
         assert [run.status for run in instance.get_runs()].count(dg.DagsterRunStatus.SUCCESS) >= 1
         assert not instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     assert "`backfill_policy`" not in log.read_text()  # a warning for each asset would hide what matters
+
+
+def test_a_title_becomes_readable_while_an_encoder_trains(home, tmp_path, dev):
+    process, port = dev
+    wait_until(lambda: answers(port), "the page answers", process, at_most_s=120)
+    declare_small_encoder(home, "v2", steps=200_000)  # `reconcile` has it trained, for hours
+    with dagster_instance(home) as instance:
+        training = dg.RunsFilter(job_name="train_encoder", statuses=[dg.DagsterRunStatus.STARTED])
+        wait_until(lambda: instance.get_runs(training), "it trains", process, at_most_s=120)
+        (run,) = instance.get_runs(training)
+        try:
+            deliver(home.landing, "gamma", caption="Here I am.")
+            (home.landing / "gamma" / "_COMPLETE").touch()
+            wait_until(lambda: "gamma" in readable(home), "the title is readable", process, at_most_s=240)
+            assert [found.run_id for found in instance.get_runs(training)] == [run.run_id]
+        finally:
+            os.kill(process_of(instance, run.run_id), signal.SIGKILL)
