@@ -112,6 +112,9 @@ def report(
     Where `mediafm encoder ablate` was run, its rows follow, and the findings of the post with their verdicts. As JSON,
     `tasks` is null while the report on them was not made, and `findings` while no ablation was.
 
+    A row of `tasks` has task, features (what a clip is read from: `contextual` is the encoder), metric, value, low and
+    high (the 95 % interval over titles) and dims (numbers that the head reads).
+
     Example: mediafm encoder report v1 --json
     """
     from mediafm_assets.cli.ablation_commands import more_rows, print_findings, write_page

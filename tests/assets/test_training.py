@@ -211,7 +211,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_command_trains_lists_and_reports(ingested_home, short):
     told = command(ingested_home, "encoder", "train", "v1", "--preset", "demo")
-    assert "learnt: not judged (no title was held out of training)" in told
+    assert "learnt: not judged (no title was held out of training: its configuration holds none out" in told
     (row,) = json.loads(command(ingested_home, "encoder", "list", "--json"))
     assert (row["learnt"], row["steps"]) == ("not judged", 4)
 

@@ -64,7 +64,7 @@ def compare(
         ArtifactError: its state is damaged, or of another version.
     """
     if not split.held_out:
-        return Comparison([], unjudged())
+        return Comparison([], unjudged(config.trainer.held_out_share))
     asked = _baselines(encoder.centring, reader, split, config, seed, watched)
     with torch.no_grad():
         found = measure({**asked, "encoder": encoder}, reader, split.held_out, config, seed)

@@ -52,9 +52,10 @@ class Verdict(NamedTuple):
     high: float | None = None
 
 
-def unjudged() -> Verdict:
-    """The verdict where no title was held out."""
-    return Verdict(Learnt.NOT_JUDGED, "no title was held out of training")
+def unjudged(held_out_share: float) -> Verdict:
+    """The verdict where no title was held out: none was to be, or there is one alone."""
+    why = "there is but one" if held_out_share else "its configuration holds none out, as that of demo and plain"
+    return Verdict(Learnt.NOT_JUDGED, f"no title was held out of training: {why}")
 
 
 def judge(encoder: TitleLosses, baselines: Mapping[str, TitleLosses]) -> Verdict:
