@@ -139,18 +139,16 @@ def test_noise_that_belongs_to_titles_scores_near_chance() -> None:
     titles = catalogue(n_titles)
     labels = labels_of("retrieval", titles)
     features = [read_label_set(read, titles, labels) for read in CONTEXTUAL_READS]
-    by_grouping, by_clips = [], []
-    for seed in range(n_draws):
-        noise = np.random.default_rng(seed).random(n_titles) < share
-        drawn = replace(labels, targets=noise[labels.of][:, None])
-        as_titles = tuple(f"clip-{i:04d}" for i in range(len(drawn)))
-        loose = replace(drawn, titles=as_titles, of=np.arange(len(drawn)))
-        for above, each in ((by_grouping, drawn), (by_clips, loose)):
-            scores = out_of_fold(each, features).scores
-            above.append(measure(Metric.AP, scores, drawn.targets, drawn.of) - noise.mean())
+
+    def above_chance(seed: int, *, by_titles: bool) -> float:
+        noise = (np.random.default_rng(seed).random(n_titles) < share)[labels.of][:, None]
+        as_titles = {} if by_titles else {"titles": tuple(map(str, range(len(noise)))), "of": np.arange(len(noise))}
+        scores = out_of_fold(replace(labels, targets=noise, **as_titles), features).scores
+        return measure(Metric.AP, scores, noise, labels.of) - noise.mean()
+
     bound = 3 * np.sqrt(share * (1 - share) / (n_titles * n_draws))
-    assert np.mean(by_grouping) < bound
-    assert np.mean(by_clips) > 2 * bound
+    assert np.mean([above_chance(seed, by_titles=True) for seed in range(n_draws)]) < bound
+    assert above_chance(0, by_titles=False) > 2 * bound
 
 
 def test_popularity_is_judged_in_ten_folds_and_within_titles_alone(titles, probes) -> None:
