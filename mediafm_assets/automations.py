@@ -39,20 +39,27 @@ AUTOMATIONS = {
     "reconcile": "makes what is missing, whatever the reason",
     "daily_canaries": f"measures {CANARIES.said} whether an encoder has drifted",
     "nightly": f"makes {NIGHTLY.said} what nothing caught during the day",
+    "weekly_training": "trains a new encoder on Sundays at 01:00 UTC, if there is something new to learn from",
 }
 """What each does, by the name of its sensor or schedule."""
 
+OFF_AT_FIRST = frozenset({"weekly_training"})
+"""Those that somebody has to ask for: they take hours."""
+
 
 def write_automations(root: Path) -> None:
-    """Say in a home that all automations are on; what somebody set there before stays."""
+    """Say in a home which automations are on at first; what somebody set there before stays."""
     path = root / FILE
     if not path.exists():
-        lines = [f"{name} = true  # {does}\n" for name, does in AUTOMATIONS.items()]
-        path.write_text("# Set one to false to switch it off on this home; it is read at each tick.\n" + "".join(lines))
+        on = {name: str(name not in OFF_AT_FIRST).lower() for name in AUTOMATIONS}
+        lines = [f"{name} = {on[name]}  # {does}\n" for name, does in AUTOMATIONS.items()]
+        path.write_text("# true or false for this home; it is read at each tick.\n" + "".join(lines))
 
 
 def why_off(root: Path, name: str) -> str | None:
-    """Why an automation does nothing on this home; None where it is on, as it is unless the file says otherwise.
+    """Why an automation does nothing on this home; None where it is on.
+
+    Where the file does not name it, it is as at first.
 
     Raises:
         HomeError: the file cannot be read, or says something else than true or false of the known automations.
@@ -64,9 +71,11 @@ def why_off(root: Path, name: str) -> str | None:
             f"file {FILE}",
             found=f"unknown automations: {', '.join(unknown)}" if unknown else "a value that is no truth value",
             expected=f"true or false for {', '.join(AUTOMATIONS)}",
-            next_step="Mend the file in the home's folder, or delete it: then all are on.",
+            next_step="Mend the file in the home's folder, or delete it: then all are as at first.",
         )
-    return f"It is off: {FILE} of the home says so." if said.get(name) is False else None
+    if said.get(name, name not in OFF_AT_FIRST):
+        return None
+    return f"It is off: {FILE} of the home {'says so' if name in said else 'does not ask for it'}."
 
 
 def _read(path: Path) -> dict[str, object]:
@@ -79,5 +88,5 @@ def _read(path: Path) -> dict[str, object]:
             f"file {FILE}",
             found=f"no TOML: {error}",
             expected="lines such as `nightly = false`",
-            next_step="Mend the file in the home's folder, or delete it: then all are on.",
+            next_step="Mend the file in the home's folder, or delete it: then all are as at first.",
         ) from error

@@ -4,11 +4,12 @@ import dagster as dg
 
 from mediafm_assets.asking import asked
 from mediafm_assets.automations import CANARIES, NIGHTLY, why_off
-from mediafm_assets.jobs import MAX_STEPS_PER_RUN, refresh, steps_config, watch_canaries
+from mediafm_assets.jobs import MAX_STEPS_PER_RUN, refresh, steps_config, train_encoder, training_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.postponed import for_automation
 from mediafm_assets.resources import HomeResource
 from mediafm_core.drift.watching import in_use
+from mediafm_core.pretraining.declaring import is_new_to_learn
 from mediafm_core.stock import read_state
 
 
@@ -40,3 +41,18 @@ def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) ->
     at = context.scheduled_execution_time.isoformat()
     wanted = [dg.RunRequest(run_key=f"{suite} {at}", partition_key=suite) for suite in in_use(read_state(opened, ()))]
     return wanted or dg.SkipReason("No suite is in use whose encoders could be watched.")
+
+
+@dg.schedule(job=train_encoder, cron_schedule="0 1 * * 0", default_status=dg.DefaultScheduleStatus.RUNNING)
+def weekly_training(context: dg.ScheduleEvaluationContext, home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+    """Trains a new encoder where some of what is fused was never learnt from; `new_encoders` makes it a candidate.
+
+    Off at first. It is named after the day; preset, size and seed are those of the job `train_encoder`.
+    """
+    opened = home.open()
+    if off := why_off(opened.root, "weekly_training"):
+        return dg.SkipReason(off)
+    if not is_new_to_learn(read_state(opened)):
+        return dg.SkipReason("There is nothing to learn from that an encoder has not read.")
+    name = f"weekly-{context.scheduled_execution_time.date().isoformat()}"
+    return dg.RunRequest(run_key=name, run_config=training_config(name))

@@ -109,3 +109,10 @@ def fused_now(state: State, suite: Suite) -> tuple[CorpusMember, ...]:
         if fused and metadata and {fused, metadata} <= state.committed:
             members.append(CorpusMember(title=title, fused=fused.fingerprint, metadata=metadata.fingerprint))
     return tuple(members)
+
+
+def is_new_to_learn(state: State) -> bool:
+    """Whether some suite's corpus of today is that of no encoder yet."""
+    known = {spec.corpus for spec in (*state.encoders, *state.retired)}
+    corpora = (fused_now(state, suite) for suite in state.suites)
+    return any(corpus and corpus not in known for corpus in corpora)

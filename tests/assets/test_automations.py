@@ -1,6 +1,6 @@
 """Each automation is on or off by one file of the home; a parked step is a failing check without anybody asking."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,12 +8,14 @@ import dagster as dg
 import pytest
 
 from mediafm_assets.asking import asked
-from mediafm_assets.automations import AUTOMATIONS, FILE, why_off, write_automations
+from mediafm_assets.automations import AUTOMATIONS, FILE, OFF_AT_FIRST, why_off, write_automations
 from mediafm_assets.checks import parked_evaluation
 from mediafm_assets.definitions import defs
-from mediafm_assets.schedules import daily_canaries, nightly
+from mediafm_assets.jobs import trained_name
+from mediafm_assets.schedules import daily_canaries, nightly, weekly_training
 from mediafm_assets.sensors import new_encoders, new_titles, reconcile
 from mediafm_core.errors import HomeError, MediaError
+from mediafm_core.pretraining.declaring import fused_now
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests import catalogue
@@ -22,7 +24,7 @@ from tests.catalogue import LONG, ONE_SHOT, SILENT, TASKS, V2
 from tests.fakes import deliver, make_home, pairs, planned
 from tests.homes import resources
 
-SCHEDULES = {"nightly": nightly, "daily_canaries": daily_canaries}
+SCHEDULES = {"nightly": nightly, "daily_canaries": daily_canaries, "weekly_training": weekly_training}
 TITLES = (SILENT, ONE_SHOT, LONG)
 BROKEN = MediaError("media 'a'", found="noise", expected="film", next_step="Deliver again.")
 
@@ -62,6 +64,8 @@ def _said(result: object) -> object:
     if isinstance(result, dg.SensorResult):
         (result, *_trainings) = result.run_requests or []
     assert isinstance(result, dg.RunRequest)
+    if "train" in result.run_config["ops"]:
+        return trained_name(result.run_config)
     return [tuple(pair) for pair in result.run_config["ops"]["carry_out_steps"]["config"]["steps"]]
 
 
@@ -70,10 +74,10 @@ def test_every_sensor_and_schedule_has_its_switch() -> None:
     assert named == set(AUTOMATIONS)
 
 
-def test_a_home_without_the_file_and_a_fresh_file_leave_all_on(tmp_path: Path) -> None:
-    assert [why_off(tmp_path, name) for name in AUTOMATIONS] == [None] * len(AUTOMATIONS)
-    write_automations(tmp_path)
-    assert [why_off(tmp_path, name) for name in AUTOMATIONS] == [None] * len(AUTOMATIONS)
+def test_a_home_without_the_file_and_a_fresh_file_leave_all_on_but_what_takes_hours(tmp_path: Path) -> None:
+    for _ in range(2):
+        assert {name for name in AUTOMATIONS if why_off(tmp_path, name)} == OFF_AT_FIRST == {"weekly_training"}
+        write_automations(tmp_path)
 
 
 def test_what_somebody_set_stays(tmp_path: Path) -> None:
@@ -109,6 +113,20 @@ def test_the_night_s_work_is_runs_of_a_bounded_size_in_the_plan_s_order(home: Ho
     assert {kind for kind, _ in pairs(planned(home).steps)} > {kind for kind, _ in beside_trainings}
     Candidates().run(home)
     assert tick(home, instance, "nightly")[0] == "Nothing is missing."
+
+
+def test_a_week_s_training_is_asked_for_where_there_is_something_new_to_learn_from(home: Home, instance) -> None:
+    (home.root / FILE).write_text("weekly_training = true")
+    said = "nothing to learn from"
+    assert said in str(tick(home, instance, "weekly_training")[0])  # nothing is fused yet
+    Candidates().run(home)
+    assert said not in str(tick(home, instance, "weekly_training")[0])  # v1 was declared over no title that is fused
+    home.declare("encoder", "v2", asdict(replace(V2, corpus=fused_now(read_state(home), catalogue.SUITE))))
+    assert said in str(tick(home, instance, "weekly_training")[0])
+    deliver(home, catalogue.with_captions(LONG, "other words"))
+    Candidates().run(home)
+    asked_for, _ = tick(home, instance, "weekly_training")
+    assert str(asked_for).startswith("weekly-20")
 
 
 def test_an_encoder_that_has_finished_its_training_is_brought_up_to_the_catalogue(home: Home, instance) -> None:

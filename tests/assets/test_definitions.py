@@ -118,7 +118,7 @@ def test_jobs_sensors_and_checks_are_all_there():
     }
     assert {sensor.name for sensor in defs.sensors or ()} == {"new_titles", "new_encoders", "reconcile"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors or ())
-    assert {schedule.name for schedule in defs.schedules or ()} == {"nightly", "daily_canaries"}
+    assert {schedule.name for schedule in defs.schedules or ()} == {"nightly", "daily_canaries", "weekly_training"}
     assert len(list(defs.asset_checks or ())) == 9
 
 
