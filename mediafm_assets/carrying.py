@@ -16,6 +16,7 @@ from mediafm_assets.resources import (
     REPORTER,
     HomeResource,
     device_from_environment,
+    engine_settings_from_environment,
     payer_from_environment,
     portion_bytes_from_environment,
     user_of_process,
@@ -63,8 +64,13 @@ STAGES: Mapping[str, Stage] = MappingProxyType(
         "probe_report": Stage(make_report),
         "ablation_report": Stage(partial(make_ablation, device=device_from_environment), settle=forget_rows),
         "canaries": Stage(
-            partial(make_reference, payer=payer_from_environment),
-            settle=partial(measure, payer=payer_from_environment, device=device_from_environment),
+            partial(make_reference, payer=payer_from_environment, settings=engine_settings_from_environment),
+            settle=partial(
+                measure,
+                payer=payer_from_environment,
+                device=device_from_environment,
+                settings=engine_settings_from_environment,
+            ),
         ),
         "release": Stage(make_release, settle=promote),
         "snapshot": Stage(make_snapshot, settle=publish),

@@ -100,6 +100,26 @@ def portion_bytes_from_environment() -> int:
     return int(named) << 20
 
 
+ENGINE_VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "CT2_FORCE_CPU_ISA",
+    "CT2_USE_EXPERIMENTAL_PACKED_GEMM",
+    "CT2_USE_MKL",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""By these the engines of encoders choose other instructions of the same CPU."""
+
+
+def engine_settings_from_environment() -> str:
+    """Those of the variables that are set; they move results in their last digits, and int8 in more."""
+    return " ".join(f"{name}={os.environ[name]}" for name in ENGINE_VARIABLES if name in os.environ) or "none"
+
+
 KEY_VARIABLE = "OPENAI_API_KEY"
 BUDGET_VARIABLE = "MEDIAFM_BUDGET_USD"
 

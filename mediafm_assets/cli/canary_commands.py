@@ -21,7 +21,7 @@ SuiteOption = Annotated[
 ]
 _MOVED = 5
 """The exit code where canaries have moved."""
-_COLUMNS = ("of", "inputs", "median", "upper", "largest", "gram", "offset", "limits", "sees all", "sees a tenth")
+_COLUMNS = ("of", "inputs", "median", "upper", "largest", "gram", "offset", "limits")
 
 
 @app.command()
@@ -62,7 +62,7 @@ def canaries_status(home: Home) -> list[dict[str, Any]]:
                 "overdue": late.get(suite.id),
                 "last": asdict(last) if last else None,
                 "surroundings": last.surroundings if last else None,
-                "unseen": last.unseen_said if last else [],
+                "sees": last.sees_said if last else [],
             }
         )
     return rows
@@ -79,7 +79,7 @@ def _print(found: list[dict[str, Any]]) -> None:
             console.print("next  mediafm canaries run", markup=False)
             continue
         print_table("movement since the reference", _COLUMNS, [_row(name, last) for name in last["movements"]])
-        for said in each["unseen"]:
+        for said in each["sees"]:
             console.print(said, markup=False)
         if last["scores"]:
             scores = [(task, s["shift"], s["label"], s["flipped"]) for task, s in last["scores"].items()]
@@ -98,11 +98,9 @@ def _print_surroundings(found: dict[str, tuple[str | None, str | None]]) -> None
 
 
 def _row(name: str, last: dict[str, Any]) -> list[object]:
-    from mediafm_core.drift.limits import Limits
-
-    moved, limits = last["movements"][name], Limits.from_json(last["limits"][name])
-    figures = [f"{moved[column]:.1e}" for column in _COLUMNS[2:-3]]
-    return [name, moved["n"], *figures, limits.rule, f"{limits.sees_all:.1e}", f"{limits.sees_tenth:.1e}"]
+    moved = last["movements"][name]
+    figures = [f"{moved[column]:.1e}" for column in _COLUMNS[2:-1]]
+    return [name, moved["n"], *figures, last["limits"][name]["rule"]]
 
 
 @app.command()

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
 from mediafm_core.catalogue.suite import Modality
-from mediafm_core.drift.limits import STATED, Limits
+from mediafm_core.drift.limits import EXACTLY, STATED, Limits
 from mediafm_core.drift.statistics import Movement
 from mediafm_core.drift.verdicts import Finding, is_too_noisy
 from mediafm_core.store.home import Home
@@ -73,20 +73,21 @@ class Measurement:
         return Movement(**found) if found else None
 
     @property
-    def unseen_said(self) -> list[str]:
-        """Of each modality that is too noisy to see all that canaries are asked to see: what it does see, in words."""
-        sees = {name: Limits.from_json(record) for name, record in self.limits.items()}
-        return [
-            f"{name}: noise hides a drift of a tenth of the inputs at {STATED:.0e}, which is asked; seen are drifts "
-            f"of all inputs from {each.sees_all:.1e} on and of a tenth from {each.sees_tenth:.1e} on"
-            for name, each in sees.items()
-            if each.sees_tenth > STATED
-        ]
+    def sees_said(self) -> list[str]:
+        """Of each modality whose limits are not exact: from which distance on drifts are seen."""
+        limits = {name: Limits.from_json(record) for name, record in self.limits.items()}
+        return [_sees(name, each) for name, each in limits.items() if each != EXACTLY]
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Read what `dataclasses.asdict` wrote."""
         return cls(**record)
+
+
+def _sees(modality: str, limits: Limits) -> str:
+    said = f"a drift of all inputs is seen from {limits.sees_all:.1e} on, of a tenth from {limits.sees_tenth:.1e} on"
+    drowned = f"; noise hides a tenth at {STATED:.0e}, which is asked" if limits.sees_tenth > STATED else ""
+    return f"{modality}, {limits.rule} limits: {said}{drowned}"
 
 
 def record(home: Home, measurement: Measurement) -> None:

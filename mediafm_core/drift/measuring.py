@@ -1,6 +1,5 @@
 """The stage of the canaries: the reference is an artifact, made once; whenever the stage runs it also measures."""
 
-import platform
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from mediafm_core.drift.asking import PayerOf, encoders_of, nobody
 from mediafm_core.drift.canaries import Canary, from_bytes, of_modality
 from mediafm_core.drift.history import Measurement, accepted_noise, history, record
 from mediafm_core.drift.limits import Limits, limits_from
+from mediafm_core.drift.machine import SettingsOf, machine, untold
 from mediafm_core.drift.reference import EncoderOf, Reference, Vectors, embed, from_table, to_table
 from mediafm_core.drift.scores import frozen_scores, scored
 from mediafm_core.drift.statistics import Movement, Shift, distances, head_shift, movement
@@ -26,7 +26,13 @@ from mediafm_core.store.ledger import ArtifactRow
 from mediafm_core.workbench import Bench, Draft
 
 
-def make_reference(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of: EncoderOf | None = None) -> Draft:
+def make_reference(
+    bench: Bench,
+    step: Step,
+    payer: PayerOf = nobody,
+    encoder_of: EncoderOf | None = None,
+    settings: SettingsOf = untold,
+) -> Draft:
     """The vectors that later measurements are held against.
 
     Inputs that were embedded under the same acceptance keep their vectors: to add a canary accepts no movement.
@@ -36,11 +42,12 @@ def make_reference(bench: Bench, step: Step, payer: PayerOf = nobody, encoder_of
         step: of a suite.
         payer: who pays, asked for only where an encoder stands behind an API.
         encoder_of: other encoders than the suite's own, for tests.
+        settings: what was chosen for the engines; it is kept beside the vectors.
     """
     asked = encoder_of or encoders_of(bench.home, payer)
     reference = embed(bench.suite(step), inputs(bench, step), asked, _known(bench, step))
     counts = {f"n_{modality.value}": len(embedded.digests) for modality, embedded in reference.items()}
-    facts = {**counts, "accepted": step.ingredients["accepted"], **machine()}
+    facts = {**counts, "accepted": step.ingredients["accepted"], **machine(settings)}
     return Draft(to_table(reference), facts, _libraries(bench.suite(step)))
 
 
@@ -68,11 +75,6 @@ def _table(home: Home, sha256: str) -> tuple[Canary, ...]:
     return from_bytes(home.blobs.path(sha256).read_bytes())
 
 
-def machine() -> dict[str, str]:
-    """What a result may hang on beside the versions of libraries."""
-    return {"machine": platform.platform(), "processor": platform.processor() or platform.machine()}
-
-
 class _Pair(NamedTuple):
     """One modality's canaries, row for row."""
 
@@ -89,6 +91,7 @@ def measure(
     payer: PayerOf = nobody,
     encoder_of: EncoderOf | None = None,
     device: DeviceOf = on_cpu,
+    settings: SettingsOf = untold,
 ) -> None:
     """Embed the canaries again, hold them against the reference, and append what was found to the history.
 
@@ -101,7 +104,7 @@ def measure(
     reference, again = _read(home, step.key), embed(suite, inputs(bench, step), encoder_of or encoders_of(home, payer))
     pairs = {m: _Pair(was.rows(again[m].digests), again[m].vectors) for m, was in reference.items()}
     accepted = int(str(step.ingredients["accepted"]))
-    measured = history(home, suite.id)
+    measured, around = history(home, suite.id), machine(settings)
     earlier = _movements([each for each in measured if each.accepted == accepted])
     movements = {modality: movement(*pair) for modality, pair in pairs.items()}
     firsts = {modality: [*earlier[modality], moved][0] for modality, moved in movements.items()}
@@ -116,8 +119,8 @@ def measure(
         accepted=accepted,
         at=now(),
         n={modality.value: len(pair.now) for modality, pair in pairs.items()},
-        provenance=_surroundings(suite),
-        changed=_changed(home, step, suite),
+        provenance={**provenance(_libraries(suite)), **around},
+        changed=_changed(home, step, suite, around),
         movements={modality.value: moved._asdict() for modality, moved in movements.items()},
         limits={modality.value: of.to_json() for modality, of in limits.items()},
         release=release.name if release else None,
@@ -155,19 +158,16 @@ def _shifts(bench: Bench, step: Step, release: Release, pairs: _Pairs, device: D
     return {task: head_shift(was[task], scores, again.labels[task]) for task, scores in again.scores.items()}
 
 
-def _surroundings(suite: Suite) -> dict[str, str]:
-    return {**provenance(_libraries(suite)), **machine()}
-
-
 def _libraries(suite: Suite) -> tuple[str, ...]:
     return tuple(sorted({name for modality in Modality for name in libraries_of(suite.spec(modality))}))
 
 
-def _changed(home: Home, step: Step, suite: Suite) -> dict[str, list[str | None]]:
+def _changed(home: Home, step: Step, suite: Suite, around: Mapping[str, str]) -> dict[str, list[str | None]]:
     """What is otherwise around than when the reference was first made: name to old and new."""
     first = _since_acceptance(home, step)[0].manifest
-    was = {**first.provenance, **{name: first.facts[name] for name in machine()}}
-    found = _surroundings(suite)
+    told = first.facts.keys() & around.keys()  # an older version of this code told less
+    was = {**first.provenance, **{name: str(first.facts[name]) for name in told}}
+    found = {**provenance(_libraries(suite)), **{name: around[name] for name in told}}
     return {
         name: [was.get(name), found.get(name)] for name in sorted({*was, *found}) if was.get(name) != found.get(name)
     }

@@ -33,8 +33,8 @@ ADVICE = {
     "or move to a new suite.",
     How.OFFSET: "Heads and rankings shift though similarity looks the same. Find what changed in preprocessing or "
     "centring, or move to a new suite.",
-    How.NOISY: "The numbers are computed otherwise: compare library versions, precision and preprocessing with those "
-    "of the reference.",
+    How.NOISY: "The numbers are computed otherwise: compare library versions, CPU, precision and preprocessing with "
+    "those of the reference.",
 }
 
 SCORES_ADVICE = "Candidates are judged by shifted scores: find what moved before one is promoted."

@@ -189,3 +189,11 @@ def test_a_home_with_no_single_suite_asks_for_one(home: Home) -> None:
     result = invoke(home, "run")
     assert result.exit_code != 0
     assert "--suite" in str(result.exception)
+
+
+def test_what_the_environment_chose_for_engines_is_kept_beside_a_measurement(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CT2_FORCE_CPU_ISA", "GENERIC")
+    assert invoke(home, "run").exit_code == 0  # texts do not hang on it
+    assert history(home, SUITE)[-1].changed == {"engine_settings": ["none", "CT2_FORCE_CPU_ISA=GENERIC"]}

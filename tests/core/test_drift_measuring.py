@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,18 @@ from mediafm_core.drift.canaries import Canary, from_bytes, of_modality, to_byte
 from mediafm_core.drift.guarding import canary_alarm, overdue
 from mediafm_core.drift.history import record
 from mediafm_core.drift.limits import N_QUIET
+from mediafm_core.drift.machine import machine
 from mediafm_core.drift.made import N_INPUTS, made_canaries
+from mediafm_core.drift.measuring import make_reference, measure
 from mediafm_core.drift.scores import canary_titles
 from mediafm_core.drift.watching import accept, add_canaries, in_use, watch
 from mediafm_core.encoders import openai_text
 from mediafm_core.errors import ArtifactError, DimensionError, GateError, PlanError, RemoteError
+from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
 from mediafm_core.store.paid import Purse
-from mediafm_core.workbench import Status
+from mediafm_core.workbench import LogReporter, Stage, Status
 from tests import catalogue
 from tests.canary_homes import N, RealHeads, Watched, few_canaries, go_live
 from tests.candidates import seen
@@ -146,7 +150,7 @@ def test_unchanged_is_steady_and_every_measurement_is_a_row(watched: Watched) ->
     assert [each.verdict for each in watched.history] == ["steady"] * 3
     last = watched.history[-1]
     assert last.n == {"video": N, "audio": N, "text": N}
-    assert {"numpy", "machine", "processor"} <= last.provenance.keys()
+    assert {"numpy", "machine", "processor", "engine_settings"} <= last.provenance.keys()
     assert last.changed == {}
     assert len({each.at for each in watched.history}) == 3
 
@@ -203,6 +207,29 @@ def test_what_its_encoders_hang_on_is_told_beside_the_reference_and_each_measure
     assert last.changed == {}
 
 
+def test_another_choice_of_the_cpus_instructions_is_said_to_have_changed(watched: Watched) -> None:
+    watched.run()
+    stage = Stage(
+        partial(make_reference, encoder_of=watched.encoder_of),
+        partial(measure, encoder_of=watched.encoder_of, settings=lambda: "CT2_FORCE_CPU_ISA=GENERIC"),
+    )
+    list(carry_out(watched.home, [("canaries", SUITE.id)], {"canaries": stage}, LogReporter()))
+    assert watched.history[0].changed == {}
+    assert watched.history[1].changed == {"engine_settings": ["none", "CT2_FORCE_CPU_ISA=GENERIC"]}
+    assert "engine_settings none became CT2_FORCE_CPU_ISA=GENERIC" in watched.history[1].changed_said
+
+
+def test_another_cpu_is_told_by_its_name_and_its_instructions(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("processor: 0\nmodel name: One\nflags: sse avx\n\nprocessor: 1\nmodel name: Two\n")
+    (tmp_path / "same").write_text("model name\t: One\nflags\t\t: avx sse\n")
+    (tmp_path / "arm").write_text("Features: neon\n")
+    one, same, arm = (machine(cpu_info=tmp_path / name) for name in ("one", "same", "arm"))
+    assert one == same
+    assert one["cpu"] == "One"
+    assert one["cpu_instructions"] != arm["cpu_instructions"]
+    assert "cpu" not in machine(cpu_info=tmp_path / "none")
+
+
 def test_versions_that_changed_since_the_reference_are_said(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     from mediafm_core.drift import measuring
 
@@ -256,7 +283,9 @@ def test_a_provider_too_noisy_to_watch_alarms_says_so_and_once_accepted_is_calib
     after = [watched.measured() for _ in range(N_QUIET + 1)]
     assert {each.verdict for each in after} == {"steady"}
     assert [each.limits["text"]["rule"] for each in after] == ["noise accepted"] * N_QUIET + ["calibrated"]
-    assert after[-1].unseen_said[0].startswith("text: noise hides a drift of a tenth")
+    (said,) = after[-1].sees_said
+    assert said.startswith("text, calibrated limits: a drift of all inputs is seen from")
+    assert said.endswith("noise hides a tenth at 1e-04, which is asked")
     watched.disturbed = {Modality.TEXT: noise(2e-3)}
     assert [each.how for each in watched.measured().found] == ["noisy"]
 
