@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mediafm_core.catalogue.kinds import UNPARTITIONED, split_partition
-from mediafm_core.errors import BudgetError, DeliveryError, DeviceError, MediaFMError, PlanError
+from mediafm_core.errors import BudgetError, DeliveryError, DeviceError, MediaFMError, PlanError, StoreError
 from mediafm_core.lookahead import Coming, Lookahead
 from mediafm_core.planning.desired import Desired, desired, encoder_steps, release
 from mediafm_core.planning.plan import snapshot_step
@@ -33,6 +33,7 @@ def carry_out(
 
     Raises:
         PlanError: nothing asks for one of the partitions; then none is tried.
+        StoreError: a failure cannot be recorded, as on a full disk; it says which, and why.
     """
     refused, wanted = False, list(dict.fromkeys(wanted))
     known = _known(home, [pair for pair in wanted if not _is_judged_late(*pair)])
@@ -172,5 +173,13 @@ def _commit(home: Home, step: Step, draft: Draft, seconds: float) -> Outcome:
 def _failed(bench: Bench, step: Step, error: Exception, seconds: float) -> Outcome:
     message = str(error) if isinstance(error, MediaFMError) else f"{type(error).__name__}: {error}"
     _log.debug("%s of %s", step.key.kind, step.key.partition, exc_info=error)
-    bench.home.ledger.fail(step.key, message, final=isinstance(error, DeliveryError))
+    try:
+        bench.home.ledger.fail(step.key, message, final=isinstance(error, DeliveryError))
+    except StoreError as unwritten:  # then nothing can be recorded any more: this run is at its end
+        raise StoreError(
+            f"{step.key.kind} of {step.key.partition!r}",
+            found=f"a failure that cannot be recorded ({unwritten.found}): {message}",
+            expected=unwritten.expected,
+            next_step=unwritten.next_step,
+        ) from error
     return Outcome(step.key, Status.FAILED, seconds, error=message)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -13,21 +13,64 @@ from mediafm_core.pretraining.state import TrainState
 _RECENT = 50  # steps whose mean loss is looked at
 _LOST = 0.5  # of the way from the lowest such mean back to 1, the distance of an encoder that knows nothing
 _LEAST = 0.05  # and at least so much above the lowest: less is noise
+_AFTER = 10  # steps whose mean loss tells whether a state is good
+_WELL = 0.1  # as _LOST, for these
 
 _SLOWER = (
-    "Lower muon_rate and adamw_rate, or lengthen warm_up_steps; that is another configuration, so another encoder."
+    "Declare another encoder with lower rates or a longer warm-up: `--set trainer.muon_rate=…`, "
+    "`--set trainer.adamw_rate=…`, `--set trainer.warm_up_steps=…` of `mediafm encoder train`."
 )
 
 Checkpoint = Callable[[bytes], None]
 """Keeps a state, in place of the one before: whole, or not at all."""
 
 
-class Saver:
-    """Hands states on, and knows the last one that stands."""
+def kept(checkpoint: Checkpoint, state: bytes, what: str, left: str) -> None:
+    """Hand a state on.
 
-    def __init__(self, checkpoint: Checkpoint | None, saved_step: int | None) -> None:
+    Args:
+        checkpoint: what it is handed to.
+        state: its bytes.
+        what: of which training, and which step.
+        left: which state stands if this one cannot be written.
+
+    Raises:
+        TrainingError: it could not be written.
+    """
+    try:
+        checkpoint(state)
+    except OSError as error:
+        raise TrainingError(
+            what,
+            found=f"the state could not be saved ({error.strerror or error})",
+            expected="a place that takes it",
+            next_step=f"{left} Free space there, then run this training again.",
+        ) from error
+
+
+class _Saved(NamedTuple):
+    """A state that was handed on."""
+
+    step: int
+    data: bytes
+
+
+class Saver:
+    """Hands states on, and sees that the last good one stands at the end.
+
+    A state is good once the losses right after it are near the lowest. A training that diverges is noticed some steps
+    later, when a state of weights that are lost already may have taken the place of a good one: so the last good one is
+    held in memory, and put back where the training ends for what it has become.
+
+    Args:
+        checkpoint: keeps a state; None where none is wanted.
+        resumed: the state that the training goes on from, and its step.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None, resumed: tuple[int, bytes] | None = None) -> None:
         self._checkpoint = checkpoint
-        self._saved_step = saved_step  # None while there is none
+        self._newest = _Saved(*resumed) if resumed else None
+        self._good: _Saved | None = None
 
     def save(self, state: TrainState) -> None:
         """Hand a state on, if anybody wants it.
@@ -36,19 +79,10 @@ class Saver:
             TrainingError: it holds a number that is not finite, and is kept from everybody; or it could not be written.
         """
         self.require_finite(state.step, state.tensors())
-        if self._checkpoint is None:
-            return
-        try:
-            self._checkpoint(state.to_bytes())
-        except OSError as error:
-            self._end(
-                state.step,
-                found=f"the state could not be saved ({error.strerror or error})",
-                expected="a place that takes it",
-                next_step="Free space there, then run this training again.",
-                cause=error,
-            )
-        self._saved_step = state.step
+        if self._checkpoint is not None:
+            saved = _Saved(state.step, state.to_bytes())
+            kept(self._checkpoint, saved.data, f"pre-training, step {state.step}", _stands(self._newest))
+            self._newest = saved
 
     def require_finite(self, step: int, numbers: Mapping[str, float | Tensor]) -> None:
         """Check losses, norms or weights.
@@ -59,7 +93,7 @@ class Saver:
         for name, number in numbers.items():
             if not bool(torch.isfinite(torch.as_tensor(number)).all()):
                 found = "numbers that are not finite" if isinstance(number, Tensor) else str(number)
-                self._end(step, found=f"{found} in {name}", expected="finite numbers", next_step=_SLOWER)
+                self._end(step, found=f"{found} in {name}", expected="finite numbers")
 
     def require_learning(self, step: int, watch: "Watch", loss: float) -> None:
         """Take one more loss in.
@@ -70,18 +104,33 @@ class Saver:
         mean = watch.see(loss)
         if watch.has_lost(mean):
             found = f"a mean MSM loss of {mean:.3f} over the last {_RECENT} steps; it was {watch.lowest:.3f}"
-            self._end(step, found=found, expected="what was learnt to stay", next_step=_SLOWER)
+            self._end(step, found=found, expected="what was learnt to stay")
+        if self._newest and watch.is_well(step - self._newest.step):
+            self._good = self._newest
 
-    def _end(self, step: int, *, found: str, expected: str, next_step: str, cause: Exception | None = None) -> NoReturn:
+    def _end(self, step: int, *, found: str, expected: str) -> NoReturn:
         raise TrainingError(
-            f"pre-training, step {step}", found=found, expected=expected, next_step=f"{self._stands} {next_step}"
-        ) from cause
+            f"pre-training, step {step}", found=found, expected=expected, next_step=f"{self._put_back()} {_SLOWER}"
+        )
 
-    @property
-    def _stands(self) -> str:
+    def _put_back(self) -> str:
+        """Let the last good state stand; returns what is left, in words."""
         if self._checkpoint is None:
             return "States are not saved here."
-        return "No state was saved." if self._saved_step is None else f"The state of step {self._saved_step} stands."
+        if self._newest is None or self._good is self._newest:
+            return _stands(self._newest)
+        if self._good is None:
+            return f"{_stands(self._newest)} No state before it is known to be good, nor is it."
+        try:
+            self._checkpoint(self._good.data)
+        except OSError as error:  # told beside what ended the training, not in its place
+            why = error.strerror or error
+            return f"{_stands(self._newest)} The good one of step {self._good.step} could not be put back ({why})."
+        return f"{_stands(self._good)} Later ones were given up."
+
+
+def _stands(saved: _Saved | None) -> str:
+    return "No state was saved." if saved is None else f"The state of step {saved.step} stands."
 
 
 class Watch:
@@ -94,6 +143,7 @@ class Watch:
     def __init__(self, losses: Sequence[float]) -> None:
         self._recent: list[float] = []
         self.lowest = math.inf  # mean of 50 steps
+        self._lowest_after = math.inf  # mean of 10
         for loss in losses:
             self.see(loss)
 
@@ -102,7 +152,24 @@ class Watch:
         self._recent = [*self._recent[-_RECENT + 1 :], loss]
         mean = math.fsum(self._recent) / _RECENT if len(self._recent) == _RECENT else math.inf
         self.lowest = min(self.lowest, mean)
+        if len(self._recent) >= _AFTER:
+            self._lowest_after = min(self._lowest_after, self._mean_of(_AFTER))
         return mean
+
+    def is_well(self, n_steps: int) -> bool:
+        """Whether a state of `n_steps` ago, at least 1, is good by what is seen.
+
+        Both the mean loss since then, over the last ten steps at most, and that of the last ten are near the lowest of
+        ten: the one tells of a sudden end, the other is not taken in by one lucky draw. Before there are ten, none is.
+        """
+        lowest = self._lowest_after
+        if math.isinf(lowest):
+            return False
+        worst = max(self._mean_of(min(n_steps, _AFTER)), self._mean_of(_AFTER))
+        return worst - lowest <= max(_LEAST, _WELL * (1.0 - lowest))
+
+    def _mean_of(self, n_steps: int) -> float:
+        return math.fsum(self._recent[-n_steps:]) / n_steps
 
     def has_lost(self, mean: float) -> bool:
         """Whether this mean is one of a training that diverged."""

@@ -142,13 +142,19 @@ class Training:
     def _tell_of_baselines(self, done: int, steps: int) -> None:
         self.bench.reporter.advance(1.0, f"baselines: GRU, step {done}/{steps}")
 
-    def finish_curve(self, levels: Mapping[str, float]) -> None:
-        """Write the event file anew and whole, with a horizontal line `baseline/NAME` for each level."""
-        if len(curve := self.curve()) > 0:
-            file = EventFile(self.curves, curve)
-            for name, level in levels.items():
-                file.add_level(f"baseline/{name}", level, curve)
-            file.close()
+    def finish_curve(self, levels: Mapping[str, float]) -> str | None:
+        """Write the event file anew and whole, with a horizontal line `baseline/NAME` for each level.
+
+        Returns:
+            Why it is not whole; None where it is.
+        """
+        if len(curve := self.curve()) == 0:
+            return None
+        file = EventFile(self.curves, curve)
+        for name, level in levels.items():
+            file.add_level(f"baseline/{name}", level, curve)
+        file.close()
+        return file.lost
 
     def keep(self, state: bytes, curve: Curve) -> None:
         """Save a state; the curve goes first, so that it never ends before the state."""

@@ -65,9 +65,10 @@ def make_encoder(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draft:
     training = Training(bench, step)
     trained = training.go_on(Peers(device=device()))
     comparison = training.compare(trained)
-    training.finish_curve({row.name: row.loss for row in comparison.rows if row.name != "encoder"})
+    lost = training.finish_curve({row.name: row.loss for row in comparison.rows if row.name != "encoder"})
     spec = training.spec
     facts = {**_corpus_facts(training), **_training_facts(training, trained), **_verdict_facts(comparison)}
+    facts |= {"event_file": f"not written: {lost}"} if lost else {}
     return Draft(save(trained.encoder, {"encoder": spec.name, "suite": spec.suite, "seed": spec.seed}), facts)
 
 

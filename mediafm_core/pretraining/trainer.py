@@ -60,7 +60,7 @@ def train(
         resume: a state that `checkpoint` was given by a training with the same three arguments above, in any number of
             processes.
         checkpoint: given the state every `checkpoint_every` steps and at the end, in the first process alone. A state
-            holds finite numbers only.
+            holds finite numbers only. Given the last good state again where the training ends for what it has become.
         peers: the processes that train together; by default this one alone, on the CPU. All is drawn on the CPU but
             dropout, and that from seeds drawn there: a state holds nothing of a device.
         means: (F,) what `centring_of` made of the titles that are trained on; by default that is done here.
@@ -82,7 +82,7 @@ def train(
     peers.require_same("saved state", (state.identity, state.step, generator.get_state().tolist()))
     reader = Reader(corpus, config.model, AT_HAND_BYTES)
     setting = Setting(config=spread(config, peers.size), reader=reader, split=split, seed=seed, peers=peers)
-    saver = Saver(checkpoint if peers.is_first else None, None if resume is None else state.step)
+    saver = Saver(checkpoint if peers.is_first else None, None if resume is None else (state.step, resume))
     _go_on(state, setting, saver, report if peers.is_first else None)
     return Trained(
         kept_encoder(state), kept_step(state), state.train_losses, state.held_out_losses if split.held_out else None

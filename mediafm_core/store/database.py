@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event
+
+from mediafm_core.errors import StoreError
 
 _WRITER = "mediafm_writer"
 
@@ -15,7 +17,24 @@ def connect(url: URL) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _sqlite_settings)
         event.listen(engine, "begin", _sqlite_begin)
+        event.listen(engine, "handle_error", _sqlite_has_no_room, retval=True)
     return engine
+
+
+def _sqlite_has_no_room(context: ExceptionContext) -> StoreError | None:
+    """What is raised in place of the driver's error, where the disk takes no more; a read may need room as well.
+
+    On a disk that is full to the last byte some of these are input/output errors.
+    """
+    name = getattr(context.original_exception, "sqlite_errorname", "")
+    if not name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return None
+    return StoreError(
+        f"the database {context.engine.url.database if context.engine else ''}",
+        found=f"{context.original_exception} ({name})",
+        expected="a disk that takes what is written",
+        next_step="Free space there, then run this again; what was committed stands.",
+    )
 
 
 def _sqlite_settings(connection: Any, _record: Any) -> None:

@@ -176,10 +176,14 @@ def temporary_beside(target: Path) -> Path:
 def write_temporary(target: Path, data: bytes) -> Path:
     """Bytes in a fresh temporary file beside `target`, durable."""
     temporary = temporary_beside(target)
-    with temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)  # or a disk that is full stays full of it
+        raise
     return temporary
 
 

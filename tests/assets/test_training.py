@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -21,6 +22,7 @@ from mediafm_assets.cli.app import app
 from mediafm_assets.definitions import defs
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER
+from mediafm_core.errors import StoreError
 from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.pretraining.going import Training
@@ -29,6 +31,7 @@ from mediafm_core.store.home import Home
 from mediafm_core.workbench import Bench, LogReporter, Outcome, Status
 from tests.e2e.scenario import Recorder, failure_of
 from tests.event_files import scalars
+from tests.full_disk import no_file_beyond
 from tests.homes import resources
 from tests.narrative_homes import N_TITLES, declare_tiny_encoder, one_thread
 
@@ -126,6 +129,41 @@ def test_what_was_saved_is_removed_only_when_the_encoder_is_committed(ingested_h
     assert list(ingested_home.work.glob("training-*"))
     assert train(ingested_home, Killing(after=0)).status is Status.MADE  # no step is left
     assert not list(ingested_home.work.glob("training-*"))
+
+
+class Filling(LogReporter):
+    """A reporter after whose first words no file of this process grows beyond some bytes any more."""
+
+    def __init__(self, n_bytes: int, only: str = "") -> None:
+        self.full = ExitStack()
+        self._n_bytes = n_bytes
+        self._only = only
+
+    def advance(self, fraction: float, note: str = "") -> None:
+        if self._only in note:
+            self.full.enter_context(no_file_beyond(self._n_bytes))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("only", "ended"), [("", "pre-training, step 15"), ("GRU", "the GRU among the baselines, step 15")]
+)
+def test_a_full_disk_ends_a_training_at_its_next_state_and_says_what_it_cannot_record(ingested_home, only, ended):
+    declare_tiny_encoder(ingested_home, "v1", steps=30, checkpoint_every=15, evaluate_every=30, gru_steps=30)
+    filling, said = Filling(1_000, only), r"cannot be recorded \(.*SQLITE_.*\): {}: the state could not be saved"
+    with filling.full, pytest.raises(StoreError, match=said.format(ended)):
+        train(ingested_home, filling)
+    assert train(ingested_home).status is Status.MADE
+
+
+@pytest.mark.timeout(60)
+def test_curves_that_cannot_be_shown_stop_nothing_and_are_a_fact(ingested_home):
+    declare_tiny_encoder(ingested_home, "v1")
+    (ingested_home.root / "curves").write_text("in the way")
+    done = train(ingested_home)
+    assert done.status is Status.MADE
+    assert done.facts["event_file"].startswith("not written: ")
+    assert len(done.facts["curve"]) == 6
 
 
 def refuse_encoders(commit: Any) -> Any:

@@ -1,5 +1,6 @@
 """Baselines of Masked Shot Modeling: none sees what is masked, each does as it says, and a verdict needs evidence."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -227,6 +228,15 @@ def test_a_killed_training_of_the_gru_goes_on_bit_for_bit() -> None:
         train_gru(reader(), [0, 2], centring, given, 1, Watched(resume=states[0]))
     with pytest.raises(ArtifactError, match="GRU"):
         train_gru(reader(), [0, 2], centring, given, 0, Watched(resume=states[0][:-1]))
+
+
+def test_a_full_disk_ends_the_training_of_the_gru_by_name() -> None:
+    def full(_: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    given = config(gru_steps=9, checkpoint_every=4)
+    with pytest.raises(TrainingError, match=r"GRU among the baselines, step 4: .*No space left on device.*Free space"):
+        train_gru(reader(), [0, 2], Centring(DIMS), given, 0, Watched(save=full))
 
 
 def test_the_gru_is_trained_on_the_encoders_objective_whatever_heads_that_has() -> None:

@@ -9,6 +9,7 @@ from mediafm_core.pretraining.event_file import EventFile
 from mediafm_core.pretraining.going import said
 from mediafm_core.pretraining.progress import Progress
 from tests.event_files import scalars
+from tests.full_disk import no_file_beyond
 
 
 def progress(step: int, **given: object) -> Progress:
@@ -89,6 +90,24 @@ def test_an_event_file_takes_the_place_of_the_one_before(tmp_path: Path) -> None
         file.close()
     assert [step for step, _ in scalars(tmp_path)["loss/msm"]] == [1, 2, 3]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.timeout(30)
+def test_a_disk_that_is_full_gives_up_the_event_file_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with no_file_beyond(20_000):
+        file = EventFile(tmp_path, curve_of(1))
+        for step in range(2, 400):
+            file.add(row_of(progress(step)))
+        file.close()
+    assert file.lost == "File too large"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    (tmp_path / "file").touch()
+    never = EventFile(tmp_path / "file" / "folder", curve_of(1))
+    never.add(row_of(progress(2)))
+    never.close()
+    assert never.lost
 
 
 @pytest.mark.parametrize(

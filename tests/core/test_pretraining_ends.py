@@ -45,7 +45,7 @@ def test_a_number_that_is_not_finite_ends_the_training_and_never_reaches_a_state
 
 def test_the_error_names_the_state_that_stands() -> None:
     states: list[bytes] = []
-    with pytest.raises(TrainingError, match=r"step 2: .*The state of step 1 stands\."):
+    with pytest.raises(TrainingError, match=r"step 2: .*The state of step 1 stands\. No state"):
         train(titles(), config(adamw_rate=1e18, warm_up_steps=0, checkpoint_every=1), seed=1, checkpoint=states.append)
     assert len(states) == 1
     with pytest.raises(TrainingError, match=r"step 2: .*States are not saved here\."):
@@ -93,13 +93,48 @@ def test_a_resumed_watch_knows_what_was_seen_before() -> None:
     assert straight.see(0.5) == resumed.see(0.5)
 
 
-def test_divergence_with_finite_numbers_ends_the_training() -> None:
-    """Every title is one scene, which is learnt at once; then a rate that only grows shakes it off again."""
+def scenes_alone() -> InMemory:
+    """Every title is one scene, which is learnt at once."""
     rng = np.random.default_rng(0)
     scenes = rng.normal(size=(8, 18)).astype(np.float32)
-    corpus = InMemory(
-        [titles().read(0)._replace(title=f"t{i}", fused=scenes[i : i + 1].repeat(12, 0)) for i in range(8)]
-    )
-    made = config(steps=150, shots_per_step=96, warm_up_steps=149, muon_rate=300.0, adamw_rate=90.0, clip=1e9)
-    with pytest.raises(TrainingError, match=r"a mean MSM loss of .* over the last 50 steps; it was "):
-        train(corpus, made, seed=0)
+    return InMemory([titles().read(0)._replace(title=f"t{i}", fused=scenes[i : i + 1].repeat(12, 0)) for i in range(8)])
+
+
+SHAKEN_OFF = {"steps": 150, "shots_per_step": 96, "warm_up_steps": 149, "muon_rate": 300.0, "adamw_rate": 90.0}
+"""A rate that only grows: what was learnt is lost again."""
+
+
+@pytest.mark.parametrize("every", [1, 5, 20])
+def test_after_a_divergence_the_state_that_stands_is_of_where_the_loss_was_near_its_lowest(every: int) -> None:
+    states: list[bytes] = []
+    losses: list[float] = []
+    made = config(**SHAKEN_OFF, clip=1e9, checkpoint_every=every)
+    with pytest.raises(TrainingError, match=r"a mean MSM loss of .* over the last 50 steps; it was ") as told:
+        train(scenes_alone(), made, seed=0, checkpoint=states.append, report=lambda at: losses.append(at.msm))
+    step = int(unpack(states[-1], "a state", FORMAT).manifest["step"])
+    assert f"The state of step {step} stands. Later ones were given up." in str(told.value)
+    assert unpack(states[-2], "a state", FORMAT).manifest["step"] > step
+    tens = [np.mean(losses[i : i + 10]) for i in range(len(losses) - 9)]
+    assert losses[step] < min(tens) + 0.1  # what the weights of that state reach on the next step's pieces
+    assert np.mean(losses[step - 9 : step + 1]) < min(tens) + 0.15  # every 20 steps may miss the lowest
+    assert np.mean(losses[-10:]) > min(tens) + 0.3
+
+
+def test_a_state_that_was_not_judged_yet_is_not_called_good() -> None:
+    states: list[bytes] = []
+    made = config(**SHAKEN_OFF, clip=1e9, checkpoint_every=75)
+    with pytest.raises(TrainingError, match=r"The state of step \d+ stands\. No state before it is known to be good"):
+        train(scenes_alone(), made, seed=0, checkpoint=states.append)
+
+
+def test_a_good_state_that_cannot_be_put_back_does_not_hide_the_divergence() -> None:
+    steps: list[int] = []
+
+    def save(state: bytes) -> None:
+        step = int(unpack(state, "a state", FORMAT).manifest["step"])
+        if steps and step < steps[-1]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        steps.append(step)
+
+    with pytest.raises(TrainingError, match=r"mean MSM loss .* could not be put back \(No space left on device\)"):
+        train(scenes_alone(), config(**SHAKEN_OFF, clip=1e9, checkpoint_every=20), seed=0, checkpoint=save)

@@ -11,14 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mediafm_core.catalogue.kinds import ArtifactKey
-from mediafm_core.errors import HomeError
-from mediafm_core.identity import fingerprint
+from mediafm_core.errors import HomeError, StoreError
+from mediafm_core.identity import Fingerprint, fingerprint
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import MAX_ATTEMPTS, Declaration, Rejection
 from mediafm_core.store.manifest import Manifest
 from tests.catalogue import LONG, SILENT, TITLES, with_media
 from tests.fakes import Fakes, apply, deliver, done, make_home
+from tests.full_disk import no_file_beyond
 
 quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEY = ArtifactKey("deliveries", "x", fingerprint("deliveries", {}))
@@ -135,6 +136,17 @@ def test_what_is_made_at_last_has_not_failed(home: Home) -> None:
     home.ledger.fail(KEY, "once", final=False)
     home.commit(Manifest(key=KEY, ingredients={}, inputs={}), {})
     assert home.ledger.failures() == {}
+
+
+@pytest.mark.timeout(30)
+def test_a_disk_that_takes_no_more_is_an_error_of_the_store_and_loses_nothing(home: Home) -> None:
+    key = ArtifactKey("shots", "alpha", Fingerprint("0" * 64))
+    home.ledger.fail(key, "first", final=False)
+    limit = (home.root / "ledger.db-wal").stat().st_size
+    with no_file_beyond(limit), pytest.raises(StoreError, match=r"the database .*ledger.*SQLITE_.*Free space"):
+        home.ledger.fail(key, "second " * 5_000, final=False)
+    home.ledger.fail(key, "third", final=False)
+    assert [(row.attempts, row.message) for row in home.ledger.failures().values()] == [(2, "third")]
 
 
 def test_a_delivery_is_refused_once(home: Home) -> None:

@@ -12,12 +12,14 @@ from mediafm_core.model.container import pack
 from mediafm_core.pretraining.baselines.gru import Gru
 from mediafm_core.pretraining.config import PretrainingConfig
 from mediafm_core.pretraining.corpus import Reader
+from mediafm_core.pretraining.ends import kept
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
 from mediafm_core.pretraining.objective.losses import losses
 from mediafm_core.pretraining.objective.questions import ask, count
 from mediafm_core.pretraining.pieces import draw_pieces
 from mediafm_core.pretraining.state import flat, nested, read_state, refuse, under
 
+_WHAT = "the GRU among the baselines"
 _BETAS = (0.9, 0.98)  # as in the encoder's own training
 FORMAT = 1
 
@@ -77,7 +79,7 @@ def train_gru(
         watched: who is told, what to go on from, where to save.
 
     Raises:
-        TrainingError: the loss is no longer a number, or the state is of another training.
+        TrainingError: the loss is no longer a number, or the state is of another training, or cannot be saved.
         ArtifactError: the state is damaged, or of another version.
     """
     trainer = replace(config.trainer, steps=config.trainer.gru_steps, warm_up_steps=config.trainer.gru_steps // 10)
@@ -90,7 +92,7 @@ def train_gru(
     while state.step < trainer.steps:
         _step(state, heads, reader, indices, config)
         if state.step % trainer.checkpoint_every == 0 or state.step == trainer.steps:
-            watched.save(state.to_bytes())
+            kept(watched.save, state.to_bytes(), f"{_WHAT}, step {state.step}", "The trained encoder's state stands.")
         watched.told(state.step, trainer.steps)
     return state.gru.eval()
 
@@ -127,8 +129,9 @@ def _step(
 
 def _diverged(step: int) -> TrainingError:
     return TrainingError(
-        f"the GRU among the baselines, step {step + 1}",
+        f"{_WHAT}, step {step + 1}",
         found="a gradient that is not finite",
         expected="finite numbers",
-        next_step="Lower adamw_rate, or set gru_steps to 0 and do without this baseline.",
+        next_step="Declare another encoder with a lower `--set trainer.adamw_rate=…`, or without this baseline: "
+        "`--set trainer.gru_steps=0` of `mediafm encoder train`.",
     )
