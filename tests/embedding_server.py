@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 MODEL = "text-embedding-3-large"
+OWN_WIDTH = 3072
 
 
 @dataclass
@@ -36,6 +37,7 @@ class EmbeddingServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     numbers: bool = False  # a server that does not know base64
+    only_width: int | None = None  # of a model that has but one: a request that names a width is refused
     n_at_once: int = 0
     most_at_once: int = 0
     lock: Any = field(default_factory=Lock)
@@ -70,7 +72,11 @@ def serve_embeddings() -> Iterator[EmbeddingServer]:
             sleep(act.wait_s)
             with state.lock:
                 state.n_at_once -= 1
-            answer = _answer(request, numbers=state.numbers)
+            if state.only_width is not None and "dimensions" in request:
+                message = f"Model {request['model']!r} does not support matryoshka representation"
+                act = Act(status=400, raw=json.dumps({"object": "error", "message": message, "code": 400}).encode())
+            dims = request.get("dimensions", state.only_width or OWN_WIDTH)
+            answer = _answer(request, dims, numbers=state.numbers)
             if act.change:
                 answer = act.change(answer)
             data = json.dumps(answer).encode() if act.raw is None else act.raw
@@ -100,8 +106,8 @@ def serve_embeddings() -> Iterator[EmbeddingServer]:
         server.server_close()
 
 
-def _answer(request: dict[str, Any], *, numbers: bool) -> dict[str, Any]:
-    rows = [vector_of(text, request["dimensions"]) for text in request["input"]]
+def _answer(request: dict[str, Any], dims: int, *, numbers: bool) -> dict[str, Any]:
+    rows = [vector_of(text, dims) for text in request["input"]]
     data = [
         {
             "object": "embedding",

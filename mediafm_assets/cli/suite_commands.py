@@ -82,6 +82,9 @@ def add(
     stills: Annotated[int, typer.Option(help="Stills of a shot that a tower looks at.", min=1)] = 8,
     model: Annotated[str, typer.Option(help="Of the text API.")] = "text-embedding-3-large",
     dims: Annotated[int, typer.Option(help="Width of the text API's vectors.", min=1)] = 768,
+    send_dims: Annotated[
+        bool, typer.Option("--dimensions/--no-dimensions", help="Whether requests name the width; some models refuse.")
+    ] = True,
     base_url: Annotated[str | None, typer.Option(help="A server that speaks OpenAI's API.")] = None,
     usd_per_million: Annotated[float | None, typer.Option(help="Price of a million tokens.", min=0)] = None,
     exact_tokens: Annotated[bool, typer.Option(help="Count tokens by tiktoken, not by bytes.")] = False,
@@ -103,7 +106,8 @@ def add(
     limits = {"requests_at_once": requests_at_once, "tokens_per_minute": tokens_per_minute}
     if text == "openai":
         price: dict[str, Any] = {"usd_per_million": usd_per_million, "exact_tokens": exact_tokens}
-        reader = choose_api(model=model, dims=dims, base_url=base_url or OPENAI, **price, **limits)
+        named: dict[str, Any] = {"model": model, "dims": dims, "asks_width": send_dims}
+        reader = choose_api(base_url=base_url or OPENAI, **named, **price, **limits)
     else:
         reader = _tower(name, Modality.TEXT, text, stills)
     suite = declare_suite(

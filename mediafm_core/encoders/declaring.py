@@ -60,6 +60,7 @@ def choose_api(
     model: str = openai_text.MODEL,
     dims: int = openai_text.DIMS,
     base_url: str = OPENAI,
+    asks_width: bool = True,
     usd_per_million: float | None = None,
     exact_tokens: bool = False,
     **limits: float,
@@ -70,6 +71,7 @@ def choose_api(
         model: its name.
         dims: how wide its vectors shall be.
         base_url: of the server.
+        asks_width: as in `openai_text.spec`.
         usd_per_million: price of a million tokens; known for OpenAI's own models.
         exact_tokens: count by tiktoken instead of by bytes.
         limits: fields of `Limits` that differ from its defaults.
@@ -77,7 +79,7 @@ def choose_api(
     Raises:
         RemoteError: the URL or a limit is wrong, or the price is not known.
     """
-    spec = openai_text.spec(model=model, dims=dims, base_url=base_url)
+    spec = openai_text.spec(model=model, dims=dims, base_url=base_url, asks_width=asks_width)
     server = spec.instrument.settings["server"]
     price = openai_text.USD_PER_MILLION.get(model) if usd_per_million is None and server == OPENAI else usd_per_million
     if price is None or not 0 <= price < float("inf"):

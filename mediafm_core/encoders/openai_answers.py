@@ -20,6 +20,8 @@ class Endpoint(NamedTuple):
     base_url: str
     model: str
     dims: int
+    asks_width: bool = True
+    """Whether the width is named in a request; a server refuses that of a model that has but one."""
 
 
 class Answer(NamedTuple):

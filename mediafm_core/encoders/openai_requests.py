@@ -103,7 +103,7 @@ class Requests:
             with self._client.embeddings.with_streaming_response.create(
                 input=list(texts),
                 model=self._endpoint.model,
-                dimensions=self._endpoint.dims,
+                dimensions=self._endpoint.dims if self._endpoint.asks_width else openai.omit,
                 encoding_format="base64",  # smaller; a server that does not know it sends numbers
                 timeout=left_s,
             ) as response:

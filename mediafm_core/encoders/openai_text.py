@@ -27,6 +27,8 @@ MODEL, DIMS = "text-embedding-3-large", 768
 USD_PER_MILLION = {"text-embedding-3-large": 0.13, "text-embedding-3-small": 0.02}
 """List prices of a million tokens on OpenAI's own server, as last read; a suite may declare another."""
 
+_WIDTH = "width"
+
 MAX_BYTES = 8191
 """What a text holds beyond is not read: a token has at least one byte, and the models take 8,191 tokens."""
 
@@ -34,15 +36,22 @@ CountTokens = Callable[[str], int]
 """The most tokens that a text can come to."""
 
 
-def spec(*, model: str = MODEL, dims: int = DIMS, base_url: str = OPENAI) -> UnimodalSpec:
+def spec(*, model: str = MODEL, dims: int = DIMS, base_url: str = OPENAI, asks_width: bool = True) -> UnimodalSpec:
     """What a model behind an API is: there are no weights to hash, so it is whose model, of what name, how wide.
+
+    Args:
+        model: its name.
+        dims: how wide its vectors are.
+        base_url: of the server.
+        asks_width: whether requests name the width; False for a model that has but one, whose answers are checked.
 
     Raises:
         RemoteError: the URL is none that can be kept in a record.
     """
     server = check_base_url(base_url)
     settings = {"server": server, "model": model, "input": f"the first {MAX_BYTES} bytes of UTF-8", "pooling": "none"}
-    identity = hashlib.sha256(canonical_json([server, model, dims]).encode()).hexdigest()
+    settings |= {} if asks_width else {_WIDTH: "the model's own"}
+    identity = hashlib.sha256(canonical_json(_named(Endpoint(server, model, dims, asks_width))).encode()).hexdigest()
     instrument = Instrument(name=NAME, weights_sha256=identity, settings=settings)
     return UnimodalSpec(modality=Modality.TEXT, dims=dims, instrument=instrument)
 
@@ -76,7 +85,7 @@ def asked(spec: UnimodalSpec, texts: Iterable[str]) -> dict[str, str]:
 def endpoint_of(spec: UnimodalSpec) -> Endpoint:
     """The model that a record is about."""
     settings = spec.instrument.settings
-    return Endpoint(settings["server"], settings["model"], spec.dims)
+    return Endpoint(settings["server"], settings["model"], spec.dims, asks_width=_WIDTH not in settings)
 
 
 class OpenAIText:
@@ -163,8 +172,14 @@ class OpenAIText:
 
 
 def _key_of(endpoint: Endpoint, text: str) -> str:
-    of = [*endpoint, hashlib.sha256(text.encode()).hexdigest()]
+    of = [*_named(endpoint), hashlib.sha256(text.encode()).hexdigest()]
     return hashlib.sha256(canonical_json(of).encode()).hexdigest()
+
+
+def _named(endpoint: Endpoint) -> list[str | int]:
+    """What tells one model from another."""
+    named: list[str | int] = [endpoint.base_url, endpoint.model, endpoint.dims]
+    return named if endpoint.asks_width else [*named, "own width"]
 
 
 def _sent(text: str) -> str:

@@ -248,10 +248,12 @@ def _remote(
             expected="a key and a purse",
             next_step="Models behind an API run in the stages of a home.",
         )
-    model = spec.instrument.settings["model"]
+    endpoint = openai_text.endpoint_of(spec)
+    model, server = endpoint.model, endpoint.base_url
     count = openai_text.count_by_tiktoken(model) if place.get("exact_tokens") else openai_text.bytes_of
-    pace = pace_of(payer.run, spec.instrument.settings["server"], Limits(**place.get("limits", {})))
-    _check_installed(spec, openai_text.spec(model=model, dims=spec.dims, base_url=spec.instrument.settings["server"]))
+    pace = pace_of(payer.run, server, Limits(**place.get("limits", {})))
+    again = openai_text.spec(model=model, dims=spec.dims, base_url=server, asks_width=endpoint.asks_width)
+    _check_installed(spec, again)
     return openai_text.OpenAIText(spec, purse=purse, key=payer.key, pace=pace, count=count)
 
 

@@ -14,6 +14,7 @@ from mediafm_assets.cli.running import initialise, run_job
 from mediafm_assets.jobs import pairs_config, refresh, steps_config
 from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
 from mediafm_core.catalogue.suite import Modality, Suite
+from mediafm_core.drift.asking import encoders_of
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
@@ -173,6 +174,18 @@ def test_adding_a_suite_twice_changes_nothing_and_a_moved_folder_keeps_its_name(
 def test_a_suite_can_mix_towers_with_encoders_that_packages_bring(home: Home, models: Path) -> None:
     chosen = ("--video", models / "clip", "--audio", "whisper-tiny-en", "--text", "all-minilm-l6-v2")
     assert "24 + 384 + 384 = 792 wide" in told(home, "suites", "add", "mixed", *chosen)
+
+
+def test_a_model_of_one_width_is_declared_so_that_nothing_names_a_width(
+    home: Home, models: Path, server: EmbeddingServer
+) -> None:
+    towers = ("--video", models / "clip", "--audio", models / "speech")
+    api = ("--model", "bge-m3", "--base-url", server.url, "--dims", 16, "--no-dimensions", "--usd-per-million", 0)
+    told(home, "suites", "add", "mine", *towers, *api)
+    server.only_width = 16
+    (suite,) = (suite for suite in read_state(home).suites if suite.alias == "mine")
+    found = encoders_of(home, payer_from_environment)(suite.text).encode(["Hello."])
+    assert found.shape == (1, 16)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Text read by a model behind an API: right or a typed error, paid for once, within the budget, the key never told."""
 
 import base64
+import hashlib
 import logging
 import pickle
 import subprocess
@@ -20,6 +21,7 @@ from mediafm_core.encoders.openai_text import OpenAIText
 from mediafm_core.encoders.pacing import Limits, Pace, pace_of
 from mediafm_core.encoders.paying import Payer, Secret
 from mediafm_core.errors import BudgetError, RemoteError
+from mediafm_core.identity import canonical_json
 from mediafm_core.store.paid import Purse
 from tests.embedding_server import Act, EmbeddingServer, serve_embeddings, vector_of
 
@@ -262,6 +264,30 @@ def test_another_model_width_or_server_is_another_vector(server: EmbeddingServer
         assert other.instrument.weights_sha256 != spec.instrument.weights_sha256
         OpenAIText(other, purse=purse, pace=Pace(LIMITS)).encode(["one"])
     assert len(server.requests) == 4
+
+
+def test_a_model_that_refuses_a_width_is_asked_for_none_and_held_to_its_own(
+    server: EmbeddingServer, purse: Purse
+) -> None:
+    server.only_width = DIMS
+    with pytest.raises(RemoteError, match="matryoshka"):
+        reading(server, purse).encode(TEXTS)
+    server.requests.clear()
+    spec = openai_text.spec(dims=DIMS, base_url=server.url, asks_width=False)
+    found = OpenAIText(spec, purse=purse, pace=Pace(LIMITS)).encode(TEXTS)
+    np.testing.assert_array_equal(found, expected(TEXTS))
+    assert all("dimensions" not in request for request in server.requests)
+    assert spec.instrument.weights_sha256 != reading(server, purse).spec.instrument.weights_sha256
+    other = openai_text.spec(dims=DIMS + 1, base_url=server.url, asks_width=False)
+    with pytest.raises(RemoteError, match=f"{DIMS + 1} numbers each"):
+        OpenAIText(other, purse=purse, pace=Pace(LIMITS)).encode(TEXTS)
+
+
+def test_what_asks_for_a_width_is_named_by_server_model_and_width_alone() -> None:
+    named = hashlib.sha256(canonical_json([OPENAI, "text-embedding-3-large", 768]).encode()).hexdigest()
+    spec = openai_text.spec()
+    assert spec.instrument.weights_sha256 == named
+    assert set(spec.instrument.settings) == {"server", "model", "input", "pooling"}
 
 
 def test_what_was_answered_before_a_failure_is_not_paid_for_again(server: EmbeddingServer, purse: Purse) -> None:
