@@ -38,6 +38,10 @@ MAX_STEPS_PER_RUN = 500
 """At most so many steps go into a run that no person submits: of a sensor's the next tick submits the next ones."""
 
 
+MAX_DELIVERIES_PER_RUN = 50
+"""At most so many deliveries, each with its title's chain, go into a run of the sensor `new_titles`."""
+
+
 class Steps(dg.Config):
     """Which artifacts to make."""
 

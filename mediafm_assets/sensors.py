@@ -11,6 +11,7 @@ import dagster as dg
 from mediafm_assets.asking import asked
 from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import (
+    MAX_DELIVERIES_PER_RUN,
     MAX_STEPS_PER_RUN,
     ingest,
     landing_config,
@@ -63,6 +64,7 @@ def new_titles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Se
     new = [listing for listing in found.complete if listing.path.name not in being_taken]
     if not new:
         return dg.SkipReason(f"Nothing new is complete; {len(found.arriving)} deliveries are still arriving.")
+    new = new[:MAX_DELIVERIES_PER_RUN]
     what = {"signatures": [listing.signature for listing in new]}
     return _bounded(context.instance, [(ingest, what, landing_config([listing.path.name for listing in new]))])
 

@@ -193,6 +193,18 @@ def test_a_tick_of_reconcile_that_is_evaluated_twice_asks_for_the_same_run(home,
     assert "1 runs are under way" in str(tick(reconcile, home, instance))
 
 
+def test_deliveries_are_taken_so_many_at_a_time(home, instance, monkeypatch):
+    monkeypatch.setattr("mediafm_assets.sensors.MAX_DELIVERIES_PER_RUN", 2)
+    for name in ("one", "two", "three"):
+        (deliver(home.landing, name) / COMPLETE).touch()
+    first = asked(new_titles, home, instance)
+    assert len(landing_names(first.run_config)) == 2
+    submit(ingest, first, instance, dg.DagsterRunStatus.QUEUED)
+    second = asked(new_titles, home, instance)
+    assert len(landing_names(second.run_config)) == 1
+    assert {*landing_names(first.run_config), *landing_names(second.run_config)} == {"one", "two", "three"}
+
+
 def test_a_tick_is_bounded(home, instance, tmp_path, monkeypatch):
     assert MAX_STEPS_PER_RUN > 1
     monkeypatch.setattr("mediafm_assets.sensors.MAX_STEPS_PER_RUN", 2)
