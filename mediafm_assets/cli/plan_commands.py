@@ -8,6 +8,7 @@ import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_assets.cli.progress import describe
+from mediafm_assets.cli.release_commands import show_next_promotion
 from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey
 from mediafm_core.errors import DeliveryError
 from mediafm_core.ingest.taking import arrivals, take_or_refuse
@@ -230,7 +231,9 @@ def apply_all(home: Home) -> bool:
         typer.echo(f"refused  {type(error).__name__}: {error}", err=True)
     found = explained_plan(home, read_state(home))
     _show_prices(_prices(home, found.steps))
-    return _carry_out(home, [step.key[:2] for step in found.steps]) and not refused
+    done = _carry_out(home, [step.key[:2] for step in found.steps])
+    show_next_promotion(home)
+    return done and not refused
 
 
 def apply_title(home: Home, title: str) -> bool:

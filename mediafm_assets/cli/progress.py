@@ -24,9 +24,11 @@ class ShownProgress:
     Args:
         console: where to draw.
         n_steps: how many steps there will be.
+        says_errors: whether a failed step's line has its error; not where whoever asks for the steps tells it.
     """
 
-    def __init__(self, console: Console, n_steps: int) -> None:
+    def __init__(self, console: Console, n_steps: int, *, says_errors: bool = True) -> None:
+        self._says_errors = says_errors
         self.outcomes: list[Outcome] = []
         self._console = console
         self._drawn_at = 0.0
@@ -65,7 +67,8 @@ class ShownProgress:
         self._progress.update(self._all, advance=1)
         done = describe(outcome.key.kind, outcome.key.partition)
         if outcome.status in (Status.FAILED, Status.BLOCKED):
-            self._console.print(f"[red]{outcome.status.value:8}[/] {done}: {outcome.error}", highlight=False)
+            error = f": {escape(outcome.error)}" if self._says_errors else ""
+            self._console.print(f"[red]{outcome.status.value:8}[/] {done}{error}", highlight=False)
         else:
             self._console.print(f"[dim]{outcome.status.value:8} {done} {outcome.seconds:6.1f} s[/]", highlight=False)
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
+from mediafm_assets.cli.progress import describe
 from mediafm_core.catalogue.kinds import UNPARTITIONED
-from mediafm_core.errors import GateError, ReleaseError
+from mediafm_core.errors import ReleaseError
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.workbench import Outcome, Status
@@ -149,22 +150,34 @@ def promote_encoder(home: Home, name: str) -> list[Outcome]:
     state = read_state(home)
     release_step(encoder_steps(desired(state), name), state.release)  # raises for what cannot be judged at all
     check_made(candidate(home, name))
-    outcomes = _run(home, [*before_promotion(home, name), ("release", name), ("snapshot", UNPARTITIONED)])
+    wanted = [*before_promotion(home, name), ("release", name), ("snapshot", UNPARTITIONED)]
+    outcomes = _run(home, wanted, says_errors=False)
     refused = [outcome for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)]
     if refused:
-        raise _refusal(name, refused[0].error)
+        raise _refusal(name, refused[0])
     return outcomes
 
 
-def _refusal(name: str, message: str) -> ReleaseError:
-    from mediafm_core.release.promotion import at_gate
+def _refusal(name: str, outcome: Outcome) -> ReleaseError:
+    from mediafm_core.release.promotion import refusal_told_by
 
-    return (GateError if message.startswith(at_gate(name)) else ReleaseError)(
+    return refusal_told_by(name, outcome.error) or ReleaseError(
         f"promotion of encoder {name!r}",
-        found=message,
-        expected="a candidate that the gate lets through",
+        found=f"{outcome.status.value} {describe(*outcome.key[:2])}: {outcome.error}",
+        expected="a release and its snapshot",
         next_step="Production is as it was.",
     )
+
+
+def show_next_promotion(home: Home) -> None:
+    """Say which encoder is ready, where readers see none or an older one, and how it goes live."""
+    from mediafm_core.release.candidates import promotable
+
+    if ready := promotable(home):
+        live = home.ledger.declared_one("production", "encoder")
+        seen = (live.get("release") or live)["name"] if live else "nothing"
+        console.print(f"{ready[-1]} is ready; until it is promoted, readers see {seen}", markup=False)
+        console.print(f"next  mediafm release promote {ready[-1]}", markup=False)
 
 
 @release.command()
@@ -224,8 +237,8 @@ def card(
         console.print(f"wrote {path}", markup=False)
 
 
-def _run(home: Home, pairs: list[tuple[str, str]]) -> list[Outcome]:
+def _run(home: Home, pairs: list[tuple[str, str]], *, says_errors: bool = True) -> list[Outcome]:
     from mediafm_assets.cli.running import run_job
     from mediafm_assets.jobs import pairs_config, refresh
 
-    return run_job(home, refresh, pairs_config(pairs), len(pairs), console)
+    return run_job(home, refresh, pairs_config(pairs), len(pairs), console, says_errors=says_errors)

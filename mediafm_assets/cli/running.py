@@ -118,13 +118,29 @@ def carry_out_pairs(home: Home, wanted: list[tuple[str, str]], console: Console)
     return run_job(home, refresh, pairs_config(wanted), len(wanted), console)
 
 
-def run_job(home: Home, job: dg.JobDefinition, config: dict[str, Any], n_steps: int, console: Console) -> list[Outcome]:
+def run_job(
+    home: Home,
+    job: dg.JobDefinition,
+    config: dict[str, Any],
+    n_steps: int,
+    console: Console,
+    *,
+    says_errors: bool = True,
+) -> list[Outcome]:
     """Run a job in this process on a home's instance; what it did stands in Dagster's history as any other run.
+
+    Args:
+        home: an open home.
+        job: of the asset graph.
+        config: of the run.
+        n_steps: how many steps it has.
+        console: where its progress is shown.
+        says_errors: whether that tells what failed, too.
 
     Raises:
         PlanError: the run ended before its last step, for another reason than that a step could not be made.
     """
-    with dagster_instance(home) as instance, ShownProgress(console, n_steps) as progress:
+    with dagster_instance(home) as instance, ShownProgress(console, n_steps, says_errors=says_errors) as progress:
         token = REPORTER.set(progress)
         try:
             result = job.execute_in_process(

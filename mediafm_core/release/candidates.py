@@ -59,6 +59,17 @@ def candidates(home: Home) -> list[Candidate]:
     return [_candidate(home, state, wanted, spec.name) for spec in state.encoders]
 
 
+def promotable(home: Home) -> list[str]:
+    """The encoders that are ready to follow what is live: those that were declared after it, or it with newer heads.
+
+    One that was live, or passed the gate and was gone back from, is not among them, unless nothing is live.
+    """
+    found, live = candidates(home), home.ledger.declared_one("production", "encoder") or {}
+    names = [each.encoder for each in found]
+    newer = found[names.index(live["name"]) :] if live.get("name") in names else found
+    return [each.encoder for each in newer if each.standing is Standing.READY and not (live and each.reason)]
+
+
 def candidate(home: Home, encoder: str) -> Candidate:
     """One of them.
 

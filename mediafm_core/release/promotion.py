@@ -85,6 +85,16 @@ def at_gate(encoder: str) -> str:
     return f"encoder {encoder!r} at the gate"
 
 
+def refusal_told_by(encoder: str, message: str) -> GateError | None:
+    """The refusal that a run ended with, from its message; None where the message is not one of the gate."""
+    culprit, _, said = message.partition(": ")
+    if culprit != at_gate(encoder):
+        return None
+    found, _, rest = said.rpartition("; expected ")
+    expected, _, next_step = rest.partition(". ")
+    return GateError(culprit, found=found, expected=expected, next_step=next_step)
+
+
 def _refused(encoder: str, rows: list[dict[str, Any]]) -> GateError:
     blocking = [row for row in rows if row["verdict"] == "blocks"]
     return GateError(

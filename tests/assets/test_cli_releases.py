@@ -66,12 +66,18 @@ def test_an_upgrade_told_by_its_commands(promoted: Home) -> None:
     assert "The encoder is retired." in (promoted.root / "reports" / "releases" / "v1-r1.md").read_text()
 
 
-def test_a_floor_is_set_refuses_and_is_taken_back(live_home: Home) -> None:
+def test_a_floor_is_set_refuses_and_is_taken_back(live_home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert "tone: floor 0.999" in told(live_home, "release", "floor", "tone", "0.999")
     assert json.loads(told(live_home, "release", "status", "--json"))["floors"] == {"tone": 0.999}
     declare_tiny_encoder(live_home, "v2")
-    told(live_home, "apply")
+    assert told(live_home, "apply").endswith(
+        "v2 is ready; until it is promoted, readers see v1-r1\nnext  mediafm release promote v2\n"
+    )
+    capsys.readouterr()
     message = exits_with(live_home, 3, "release", "promote", "v2")
+    assert message.startswith("GateError: encoder 'v2' at the gate: task tone blocks")
+    assert message.count("; expected ") == 1
+    assert "task tone blocks" not in capsys.readouterr().out  # it is said once
     assert "task tone blocks" in message
     assert "below the floor of 0.9990" in message
     (_, v2) = json.loads(told(live_home, "release", "status", "--json"))["candidates"]

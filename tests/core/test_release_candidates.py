@@ -9,8 +9,9 @@ import pytest
 from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.errors import IncompleteError, LabelsError, PlanError, ReleaseError
 from mediafm_core.planning.desired import desired
-from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made, refusals
+from mediafm_core.release.candidates import Missing, Standing, candidate, candidates, check_made, promotable, refusals
 from mediafm_core.release.floors import set_floor
+from mediafm_core.release.promotion import refusal_told_by
 from mediafm_core.release.rollback import publish_standing, roll_back
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
@@ -62,6 +63,28 @@ def test_a_complete_candidate_is_ready_beside_what_is_live(home: Home, makers: C
     assert standings(home) == {"v1": "ready", "v2": "live"}
 
 
+def test_what_is_ready_and_newer_than_what_is_live_can_be_promoted(home: Home, makers: Candidates) -> None:
+    assert promotable(home) == ["v2"]
+    makers.go_live(home, "v2")
+    assert promotable(home) == []  # v1 is ready too, and older
+    roll_back(home)
+    assert standings(home)["v2"] == "ready"
+    assert promotable(home) == []  # somebody went back from it
+    home.declare("encoder", "v3", asdict(catalogue.encoder("v3", seed=3)))
+    assert promotable(home) == []
+    makers.run(home)
+    assert promotable(home) == ["v3"]
+
+
+def test_where_nothing_is_live_every_ready_candidate_can_be_promoted(tmp_path: Path, makers: Candidates) -> None:
+    home = make_home(tmp_path / "home", TITLES, production=None)
+    home.declare("labels", "tone", asdict(catalogue.labels("tone", *TITLES)))
+    assert promotable(home) == []
+    makers.run(home)
+    assert promotable(home) == ["v1"]
+    home.ledger.close()
+
+
 def test_a_half_built_candidate_says_how_much_of_what_is_missing(home: Home, makers: Candidates) -> None:
     home.declare("encoder", "v3", asdict(catalogue.encoder("v3", seed=3)))
     makers.run(home, *pairs(planned(home).steps)[:3])
@@ -109,6 +132,8 @@ def test_a_refused_candidate_says_the_gates_reason_until_it_is_another_one(home:
     found = candidate(home, "v2")
     assert found.standing is Standing.REFUSED
     assert "task tone blocks: worse than production" in found.reason
+    assert str(refusal_told_by("v2", found.reason)) == found.reason
+    assert refusal_told_by("v2", "encoder 'v22' at the gate: nothing; expected something. Do it.") is None
     assert found.missing == {}
     assert standings(home)["v2"] == "refused"
     deliver(home, NO_ID)  # it is incomplete then, and as bad
