@@ -199,7 +199,7 @@ def test_deliveries_are_taken_so_many_at_a_time(home, instance, monkeypatch):
         (deliver(home.landing, name) / COMPLETE).touch()
     first = asked(new_titles, home, instance)
     assert len(landing_names(first.run_config)) == 2
-    submit(ingest, first, instance, dg.DagsterRunStatus.QUEUED)
+    submit(ingest, first, instance, dg.DagsterRunStatus.NOT_STARTED)
     second = asked(new_titles, home, instance)
     assert len(landing_names(second.run_config)) == 1
     assert {*landing_names(first.run_config), *landing_names(second.run_config)} == {"one", "two", "three"}
