@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytest
 
 from mediafm_assets.cli.running import dagster_instance, initialise
 from mediafm_assets.sensors import UNDER_WAY
-from mediafm_core.catalogue.kinds import KINDS
+from mediafm_core.catalogue.kinds import KINDS, ArtifactKey
+from mediafm_core.identity import Fingerprint
 from mediafm_core.store.home import Home
 from tests import homes
 from tests.e2e.scenario import Pairs, planned_now
@@ -125,6 +127,35 @@ def committed(home: Home) -> dict[str, str]:
     return {row.path: row.digest for row in home.ledger.artifacts()}
 
 
+def told(home: Home) -> dict[ArtifactKey, Counter[str]]:
+    """What Dagster was told of each artifact: how often it was made, and how often it was there already."""
+    found: dict[ArtifactKey, Counter[str]] = defaultdict(Counter)
+    with dagster_instance(home) as instance:
+        for kind in KINDS:
+            for record in instance.fetch_materializations(dg.AssetKey(kind), limit=1000).records:
+                event = record.asset_materialization
+                assert event is not None
+                fingerprint, outcome = (str(event.metadata[name].value) for name in ("fingerprint", "outcome"))
+                found[ArtifactKey(kind, event.partition or "", Fingerprint(fingerprint))][outcome] += 1
+    return found
+
+
+def check_each_was_made_once(home: Home, planned: Pairs) -> None:
+    """One artifact for each step, and one event for each artifact: that it was made.
+
+    A run that died between a commit and its event told nothing: then a later one tells that the artifact is there. That
+    may be so of one artifact, for one run was killed, and it makes one at a time.
+    """
+    made = [row.key for row in home.ledger.artifacts()]
+    assert sorted(key[:2] for key in made) == sorted(planned)
+    events = told(home)
+    assert events.keys() == set(made)
+    again = {key: counts for key, counts in events.items() if counts.total() != 1}
+    assert not again, f"told of more than once: {again}"
+    kept = [key for key, counts in events.items() if counts["kept"]]
+    assert len(kept) <= 1, f"nobody told that these were made: {kept}"
+
+
 def is_over(home: Home, planned: Pairs) -> bool:
     """Whether all is made and shown, and no run is under way."""
     with dagster_instance(home) as instance:
@@ -153,7 +184,7 @@ def test_after_a_kill_each_step_is_done_once_and_no_run_hangs(home, tmp_path, vi
         with served(home, log) as process:
             wait_until(lambda: is_over(home, planned), "the rest is made", process, at_most_s=240)
     after = committed(home)
-    assert {row.key[:2] for row in home.ledger.artifacts()} == planned
+    check_each_was_made_once(home, planned)
     assert before.items() <= after.items()
     assert set(home.objects.paths("artifacts")) == after.keys()
     assert not home.ledger.failures()

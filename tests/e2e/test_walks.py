@@ -16,10 +16,10 @@ from mediafm_core.errors import IncompleteError, PlanError, ReleaseError
 from mediafm_core.release.retiring import retire
 from mediafm_core.release.rollback import publish_standing, roll_back
 from mediafm_core.release.withdrawing import free_withdrawn
-from mediafm_core.stock import read_state
+from mediafm_core.stock import ask_for_suite, read_state
 from mediafm_core.store.ledger import MAX_ATTEMPTS
 from tests import catalogue
-from tests.e2e.walk import ENCODERS, POOL, TASKS, Walk
+from tests.e2e.walk import ENCODERS, POOL, SUITES, TASKS, Walk
 from tests.fakes import pairs
 
 SNAPSHOT = ("snapshot", "")
@@ -49,9 +49,11 @@ class AnyWalk(RuleBasedStateMachine):
 
     walk: Walk
 
-    @initialize(labelled=st.booleans())
-    def begin(self, labelled):
+    @initialize(labelled=st.booleans(), two_suites=st.booleans())
+    def begin(self, labelled, two_suites):
         self.walk = Walk(labelled=labelled)
+        if two_suites:
+            self.ask_for_suite(1)
         self.walk.apply()
         if labelled:
             self.promote("v1")
@@ -84,12 +86,29 @@ class AnyWalk(RuleBasedStateMachine):
     def change_code(self, kind):
         self.walk.bump(kind)
 
-    @rule(name=st.sampled_from(ENCODERS[1:]), worse=st.booleans())
-    def declare_encoder(self, name, worse):
-        if name not in self.walk.home.ledger.declared("encoder"):
-            self.walk.declare_encoder(name)
+    @rule(name=st.sampled_from(ENCODERS[1:]), suite=st.sampled_from(range(len(SUITES))), worse=st.booleans())
+    def declare_encoder(self, name, suite, worse):
+        home = self.walk.home
+        if name not in home.ledger.declared("encoder") and SUITES[suite] in read_state(home).suites:
+            self.walk.declare_encoder(name, SUITES[suite])
             if worse:
                 self.walk.makers.worse.add(name)
+
+    @rule(suite=st.sampled_from(range(len(SUITES))))
+    def ask_for_suite(self, suite):
+        ask_for_suite(self.walk.home, SUITES[suite])
+
+    @rule()
+    def retire_suites(self):
+        bound = {spec.suite for spec in read_state(self.walk.home).encoders}
+        for suite in SUITES:
+            try:
+                self.walk.retire_suite(suite)
+                assert suite.id not in bound
+            except PlanError:
+                assert suite.id not in self.walk.home.ledger.declared("suite")
+            except ReleaseError:
+                assert suite.id in bound
 
     @precondition(lambda self: self.walk.labelled)
     @rule(name=st.sampled_from(ENCODERS))
@@ -180,6 +199,7 @@ class AnyWalk(RuleBasedStateMachine):
             self.walk.apply()
             assert self.walk.plan() == ((), ())
             self.walk.check_withdrawn()
+            self.walk.check_retired_suites()
             assert self.walk.plan() == ((), ())
             self.walk.check_objects()
         finally:
@@ -203,6 +223,31 @@ def walk(*, n_walks: int, n_steps: int, the_same: bool) -> None:
 
 def test_whatever_happens_what_is_planned_is_done_and_readers_see_one_version():
     walk(n_walks=10, n_steps=15, the_same=True)
+
+
+def test_a_suite_is_replaced_while_titles_come_and_change_and_comes_back():
+    one = AnyWalk()
+    try:
+        one.begin(labelled=True, two_suites=False)
+        one.ask_for_suite(1)
+        one.declare_encoder("v2", 1, worse=False)
+        one.deliver(2)
+        one.apply()
+        one.retire_suites()
+        assert read_state(one.walk.home).suites == SUITES  # each has an encoder
+        one.promote("v2")
+        one.what_was_committed_stays()
+        one.retire("v1", force=True)
+        one.retire_suites()
+        assert read_state(one.walk.home).suites == (SUITES[1],)
+        one.deliver_anew(0, "captions")
+        one.apply()
+        one.ask_for_suite(0)
+        one.apply()
+        one.retire_suites()
+        one.what_was_committed_stays()
+    finally:
+        one.teardown()
 
 
 @pytest.mark.slow

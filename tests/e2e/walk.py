@@ -6,7 +6,7 @@ step costs its bookkeeping and no compute. The home lies in memory where the mac
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from mediafm_assets.jobs import refresh, train_encoder, trained_name
 from mediafm_assets.sensors import reconcile
 from mediafm_core.catalogue.declared import WITHDRAWN, Release
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
+from mediafm_core.catalogue.suite import Suite
 from mediafm_core.catalogue.title import Title
 from mediafm_core.execution import carry_out
 from mediafm_core.identity import TitleId
@@ -31,11 +32,13 @@ from mediafm_core.planning.state import Step, scored_by
 from mediafm_core.probes.stage import freeze_training
 from mediafm_core.release.history import history
 from mediafm_core.release.promotion import make_release, promote
+from mediafm_core.release.retiring_suites import retire_suite
 from mediafm_core.release.withdrawing import free_withdrawn, withdraw
 from mediafm_core.snapshots import make_snapshot, open_snapshot, publish
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, artifact_path, read_checked
 from mediafm_core.store.ledger import ArtifactRow
+from mediafm_core.store.pointer import POINTER
 from mediafm_core.workbench import Bench, Draft, LogReporter, Outcome, Stage, Status
 from tests import catalogue, fakes
 from tests.candidates import probe
@@ -48,6 +51,7 @@ TASKS = ("tone", "popularity")
 POOL = (SILENT, ONE_SHOT, UNSORTED, LONG)
 FIRST = POOL[:2]
 ENCODERS = ("v1", "v2", "v3")
+SUITES = (catalogue.SUITE, catalogue.SECOND_SUITE)
 
 
 class Killed(BaseException):
@@ -117,6 +121,7 @@ class Walk:
         self.digests: dict[ArtifactKey, str] = {}
         self.withdrawn: set[TitleId] = set()
         self.ever_withdrawn: set[TitleId] = set()
+        self.ever_retired: set[str] = set()  # ids of suites
 
     def close(self) -> None:
         """Remove the home."""
@@ -162,10 +167,18 @@ class Walk:
         kinds[kind] = replace(kinds[kind], code_version=kinds[kind].code_version + 1)
         self.patch.setattr(making, "KINDS", MappingProxyType(kinds))
 
-    def declare_encoder(self, name: str) -> None:
-        """Declare an encoder over the titles of today."""
+    def declare_encoder(self, name: str, of: Suite) -> None:
+        """Declare an encoder over the titles of today, by a suite that is asked for."""
         titles = tuple(read_state(self.home).titles.values())
-        self.home.declare("encoder", name, asdict(catalogue.encoder(name, titles, seed=ENCODERS.index(name))))
+        self.home.declare("encoder", name, asdict(catalogue.encoder(name, titles, of, seed=ENCODERS.index(name))))
+
+    def retire_suite(self, suite: Suite) -> None:
+        """Retire a suite, if it can be: readers see no change, and nothing is planned by it or left of it."""
+        before = self.check_readers(), self._pointer()
+        retire_suite(self.home, suite.id)
+        self.ever_retired.add(suite.id)
+        assert (self.check_readers(), self._pointer()) == before
+        self.check_retired_suites()
 
     # Carrying out
 
@@ -237,6 +250,7 @@ class Walk:
         wanted = {step.key for step in planned.steps}
         gained = self.committed() - before
         assert made == gained, f"made but not committed or the reverse: {made ^ gained}"
+        assert not _of_suites(wanted, self._retired_suites()), "planned by a suite that is retired"
         failed = {outcome.key for outcome in outcomes if outcome.status in (Status.FAILED, Status.BLOCKED)}
         if failed:
             assert _but_snapshots(made | failed) == _but_snapshots(wanted)
@@ -257,19 +271,19 @@ class Walk:
             assert lost <= held, f"readers see {lost} no more, of which {held} are held up"
 
     def check_kept(self) -> None:
-        """What was committed is as it was, unless its encoder was retired or its title withdrawn."""
+        """What was committed is as it was, unless its encoder or suite was retired or its title withdrawn."""
         retired = {spec.name for spec in read_state(self.home).retired}
         now = {row.key: row.digest for row in self.home.ledger.artifacts()}
         for key, digest in self.digests.items():
             axes = split_partition(key.kind, key.partition)
             of_withdrawn = axes.get("title") in self.ever_withdrawn or (key.kind == "snapshot" and self.ever_withdrawn)
-            may_be_gone = axes.get("encoder") in retired or of_withdrawn
+            may_be_gone = axes.get("encoder") in retired or axes.get("suite") in self.ever_retired or of_withdrawn
             assert (may_be_gone and key not in now) or now[key] == digest, f"{key} was rewritten or lost"
         self.digests = now
 
     def check_readers(self) -> Seen:
         """Readers see one release, one encoder, and of each title scores of just the embeddings that they see."""
-        if not (self.home.root / "production.json").exists():
+        if self._pointer() is None:
             return Seen(frozenset(), None)
         shown = open_snapshot(str(self.home.root))
         rows = shown.table.to_pylist()
@@ -304,6 +318,20 @@ class Walk:
         assert not [path for path in paths if self.withdrawn.intersection(path.split("/"))]
         assert not [f for f in self.home.ledger.failures() if self.withdrawn.intersection(f.partition.split("|"))]
 
+    def check_retired_suites(self) -> None:
+        """By retired suites nothing is planned, and nothing is left of them."""
+        retired, planned = self._retired_suites(), self.plan()
+        assert not _of_suites((step.key for step in (*planned.steps, *planned.blocked)), retired)
+        assert not _of_suites((*self.committed(), *self.home.ledger.failures()), retired)
+        assert not [path for path in self.home.objects.sizes("artifacts") if retired.intersection(path.split("/"))]
+
+    def _retired_suites(self) -> set[str]:
+        return self.ever_retired - {suite.id for suite in read_state(self.home).suites}
+
+    def _pointer(self) -> bytes | None:
+        pointer = self.home.root / POINTER
+        return pointer.read_bytes() if pointer.exists() else None
+
     def check_objects(self) -> None:
         """No object is damaged or lost; one without a row was left by a kill, and is what it would be made to again."""
         found = self.home.rebuild_ledger()
@@ -316,6 +344,10 @@ def _asked_pairs(request: dg.RunRequest) -> set[Pair]:
     if request.job_name == train_encoder.name:
         return {(kind, trained_name(request.run_config)) for kind in ("pretraining_corpus", "mediafm_encoder")}
     return {(kind, key) for kind, key in request.run_config["ops"]["carry_out_steps"]["config"]["steps"]}
+
+
+def _of_suites(keys: Iterable[ArtifactKey], suites: Collection[str]) -> list[ArtifactKey]:
+    return [key for key in keys if split_partition(key.kind, key.partition).get("suite") in suites]
 
 
 def _but_snapshots(keys: Iterable[ArtifactKey]) -> set[ArtifactKey]:
