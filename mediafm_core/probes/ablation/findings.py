@@ -3,7 +3,8 @@
 Each finding is one or more contrasts. A contrast is a number that is above 0 if the finding is right, with the 95 %
 interval that it has when titles are drawn anew, the same titles for all rows in it. A contrast holds where the whole
 interval lies above 0, is refuted where it lies below 0, and is undecided else. A finding needs its rule: all of its
-contrasts, or most. That Muon trains better than AdamW is not decided here, for no row of an ablation shows it.
+contrasts, or most. That Muon trains better than AdamW is not decided here, for no row of an ablation shows it;
+`bench/optimisers.py` measures it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
