@@ -31,8 +31,9 @@ def origin_of(instrument: Instrument, place: Mapping[str, Any]) -> Origin:
         return Origin(ours.licence, ours.source)
     if fetched := _pinned_on_hub(instrument, place):
         return Origin(fetched.licence, f"{fetched.repository}@{fetched.revision}")
-    if told := [place[name] for name in ("repository", "revision") if place.get(name)]:
-        return Origin(place.get("licence", "not stated"), f"{'@'.join(told)}, by the {SOURCE} in its folder")
+    told = "@".join(str(place[name]) for name in ("repository", "revision") if place.get(name))
+    if told or place.get("licence"):
+        return Origin(str(place.get("licence") or "not stated"), f"{told or 'a folder'}, by its {SOURCE}")
     if instrument.settings.get(DELIVERED):
         return Origin("not known here", "made elsewhere, and delivered")
     if server := instrument.settings.get(SERVER):

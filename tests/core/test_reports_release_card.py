@@ -158,7 +158,7 @@ def test_a_card_has_the_licence_that_a_towers_folder_tells(tower: Path, tmp_path
     rows = weights_of(home, suite.id)
     assert rows["video"]["licence"] == "Apache-2.0"
     assert rows["audio"]["licence"] == "BSD-3-Clause"
-    assert rows["audio"]["source"] == f"org/speech@{REVISION}, by the source.json in its folder"
+    assert rows["audio"]["source"] == f"org/speech@{REVISION}, by its source.json"
     assert rows["audio"]["sha256"] == suite.audio.instrument.weights_sha256
     assert rows["text"]["licence"] == "not known here"
     assert rows["text"]["source"] == "text-embedding-3-large behind https://api.openai.com/v1"
@@ -192,5 +192,7 @@ def test_a_converted_checkpoint_is_known_by_repository_and_revision_unless_a_pin
 
 def test_a_model_of_no_known_source_is_said_to_be_unknown() -> None:
     assert origin_of(catalogue.instrument("reader"), {}) == Origin("not known here", "not pinned by this version")
+    assert origin_of(catalogue.instrument("tower"), {"folder": "/m", "licence": "MIT"}).licence == "MIT"
+    assert origin_of(catalogue.instrument("tower"), {"folder": "/m", "repository": "a/b"}).licence == "not stated"
     elsewhere = catalogue.instrument("reader", delivered=True)
     assert origin_of(elsewhere, {}) == Origin("not known here", "made elsewhere, and delivered")
