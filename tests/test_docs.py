@@ -74,7 +74,8 @@ def test_commands_and_their_options_exist(path: Path) -> None:
             assert depth < len(words), f"mediafm {call}"
             assert words[depth] in command.commands, f"mediafm {call}"  # pyright: ignore[reportAttributeAccessIssue]
             command, depth = command.commands[words[depth]], depth + 1  # pyright: ignore[reportAttributeAccessIssue]
-        options = set(chain.from_iterable(option.opts for option in command.params)) | {"--help"}
+        named = ((*option.opts, *option.secondary_opts) for option in command.params)  # --x, and --no-x beside it
+        options = set(chain.from_iterable(named)) | {"--help"}
         assert {word for word in words[depth:] if word.startswith("--")} <= options, f"mediafm {call}"
 
 
