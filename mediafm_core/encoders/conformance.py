@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mediafm_core.catalogue.suite import Modality, UnimodalSpec
+from mediafm_core.encoders.afresh import records_of, said_afresh
+from mediafm_core.encoders.joint import JointEntry
 from mediafm_core.encoders.protocol import Entry, UnimodalEncoder
 from mediafm_core.errors import ConformanceError
 from mediafm_core.identity import canonical_json
@@ -41,7 +43,12 @@ def sample_shots(modality: Modality) -> list[Any]:
 
 
 def check_encoder(
-    entry: Entry, shots: Sequence[Any] | None = None, *, nothing: int = NOTHING, tolerance: float = TOLERANCE
+    entry: Entry,
+    shots: Sequence[Any] | None = None,
+    *,
+    nothing: int = NOTHING,
+    tolerance: float = TOLERANCE,
+    afresh: bool = True,
 ) -> None:
     """Hold an encoder to the laws of the protocol.
 
@@ -50,6 +57,7 @@ def check_encoder(
         shots: at least three different shots of its modality; by default `sample_shots`.
         nothing: which of them offers nothing in this modality.
         tolerance: how far a vector may move with its neighbours, relative to the largest number.
+        afresh: whether it is loaded in another process too; its entry must be importable there.
 
     Raises:
         ConformanceError: it breaks a law, which the message names.
@@ -63,6 +71,29 @@ def check_encoder(
     for law, holds in _laws(spec, encoder, again, given, vectors, nothing, tolerance).items():
         if not holds():
             raise _broken(spec, law)
+    if afresh and (law := broken_afresh(entry, given, vectors, tolerance)):
+        raise _broken(spec, law)
+
+
+def broken_afresh(entry: Entry | JointEntry, shots: Sequence[Any], vectors: Vectors, tolerance: float) -> str | None:
+    """The law that an encoder breaks in another process, where strings have other hashes; None where it keeps them.
+
+    Args:
+        entry: what is loaded there.
+        shots: what is encoded there.
+        vectors: of these shots, as they are here.
+        tolerance: as in `check_encoder`.
+
+    Raises:
+        ConformanceError: it cannot be imported there, or fails.
+    """
+    there = said_afresh(entry, shots)
+    if there.record != records_of(entry):
+        return "its record is the same in another process: what hangs on `hash()` or the order of a set is not"
+    allowed = tolerance * float(np.abs(vectors).max(initial=0))
+    if there.vectors.shape != vectors.shape or np.abs(there.vectors - vectors).max(initial=0) > allowed:
+        return "its vectors are the same in another process: what hangs on `hash()` or the order of a set is not"
+    return None
 
 
 def _laws(

@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 
 from mediafm_core.catalogue.suite import Modality, UnimodalSpec
-from mediafm_core.encoders.conformance import TOLERANCE, check_encoder, sample_shots
+from mediafm_core.encoders.conformance import TOLERANCE, broken_afresh, check_encoder, sample_shots
 from mediafm_core.encoders.joint import FIELDS, JointEncoder, JointEntry, JointShot, Vectors, blocks, fault_of
 from mediafm_core.encoders.protocol import Entry
 from mediafm_core.errors import ConformanceError
 
 
 def check_joint_encoder(
-    entry: JointEntry, offers: Mapping[Modality, Sequence[Any]] | None = None, *, tolerance: float = TOLERANCE
+    entry: JointEntry,
+    offers: Mapping[Modality, Sequence[Any]] | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    afresh: bool = True,
 ) -> None:
     """Hold a joint encoder to the laws of the protocol, on shots that offer all, a part or nothing.
 
@@ -28,6 +32,7 @@ def check_joint_encoder(
         entry: how it is described and loaded; it is loaded twice.
         offers: of each modality two different ones; by default two of `sample_shots`.
         tolerance: how far a vector may move with what else is in a call, relative to the largest number.
+        afresh: whether it is loaded in another process too; its entry must be importable there.
 
     Raises:
         ConformanceError: it breaks a law, which the message names.
@@ -40,8 +45,10 @@ def check_joint_encoder(
     loaded = [_Whole(entry.load(n_threads=1)) for _ in range(2)]
     waiting = iter(loaded)
     as_one = Entry(lambda: _whole(entry.specs()), lambda n_threads: next(waiting))  # noqa: ARG005
-    check_encoder(as_one, shots, nothing=len(shots) - 1, tolerance=tolerance)
+    check_encoder(as_one, shots, nothing=len(shots) - 1, tolerance=tolerance, afresh=False)
     _check_blocks(specs, loaded[0].encoder, shots, other, tolerance)
+    if afresh and (law := broken_afresh(entry, shots, loaded[0].encode(shots), tolerance)):
+        raise _broken(specs, law)
 
 
 def _check_blocks(

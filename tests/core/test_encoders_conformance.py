@@ -1,5 +1,6 @@
 """Encoders of other packages: found by name, held to the laws; each broken law is named."""
 
+import importlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -54,7 +55,7 @@ def entry(encode: Any = None, **record: Any) -> Entry:
 
 
 def test_an_encoder_that_keeps_the_laws_passes() -> None:
-    check_encoder(entry())
+    check_encoder(entry(), afresh=False)
 
 
 plain = Lengths.encode
@@ -101,13 +102,63 @@ def test_a_record_that_changes_or_is_no_json_is_refused() -> None:
         check_encoder(entry(instrument=replace(instrument, weights_sha256="")))
 
 
+SALTED = """
+import hashlib
+import numpy as np
+from mediafm_core.catalogue.suite import Instrument, Modality, UnimodalSpec
+from mediafm_core.encoders.protocol import Entry
+
+def of(weights):
+    instrument = Instrument(name="salted", weights_sha256=hashlib.sha256(weights.encode()).hexdigest(), settings={})
+    return UnimodalSpec(modality=Modality.TEXT, dims=9, instrument=instrument)
+
+def spec():
+    return of("weights")
+
+def salted_spec():
+    return of(str(hash("weights")))
+
+class Right:
+    salt, spec = staticmethod(len), of("weights")
+    def __init__(self, *, n_threads=1):
+        pass
+    def encode(self, shots):
+        rows = [np.random.default_rng(abs(self.salt(s))).normal(size=9) * bool(s) for s in shots]
+        return np.array(rows, np.float32).reshape(len(shots), 9)
+
+class SaltedVectors(Right):
+    salt = staticmethod(hash)
+
+class SaltedRecord(Right):
+    spec = salted_spec()
+
+RIGHT, VECTORS, RECORD = Entry(spec, Right), Entry(spec, SaltedVectors), Entry(salted_spec, SaltedRecord)
+"""
+
+
+def test_what_hangs_on_a_processs_hashes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "salted_encoders.py").write_text(SALTED)
+    monkeypatch.syspath_prepend(tmp_path)
+    module: Any = importlib.import_module("salted_encoders")
+    check_encoder(module.RIGHT)
+    with pytest.raises(ConformanceError, match="its vectors are the same in another process"):
+        check_encoder(module.VECTORS)
+    with pytest.raises(ConformanceError, match="its record is the same in another process"):
+        check_encoder(module.RECORD)
+
+
+def test_an_entry_that_no_other_process_can_import_is_not_passed_over() -> None:
+    with pytest.raises(ConformanceError, match="modules that can be imported"):
+        check_encoder(entry())
+
+
 def test_an_encoder_whose_vectors_move_with_the_room_for_portions_is_told() -> None:
     def load(*, n_threads: int, portion_bytes: int = 64) -> Any:
         encoder = Lengths()
         encoder.encode = lambda shots: plain(encoder, shots) * np.float32(portion_bytes)
         return encoder
 
-    check_encoder(Entry(lambda: SPEC, load))
+    check_encoder(Entry(lambda: SPEC, load), afresh=False)
     with pytest.raises(ConformanceError, match="room for one at a time"):
         check_encoder(Entry(lambda: SPEC, load, in_portions=True))
 
@@ -115,19 +166,29 @@ def test_an_encoder_whose_vectors_move_with_the_room_for_portions_is_told() -> N
 # --- those whose models a home brings
 
 
+def tower(folder: Path, name: str) -> Entry:
+    """The entry of a small tower."""
+    found = read_folder(getattr(model_folders, name)(folder / name), folder / "stamps")
+    room, kind = (speech_tower, speech_tower.SpeechTower) if name == "speech" else (clip_vision, clip_vision.ClipVision)
+    return Entry(partial(room.spec, found), partial(kind, room.spec(found), found), in_portions=room is clip_vision)
+
+
 @pytest.mark.parametrize("name", ["clip", "siglip", "speech"])
 def test_a_tower_keeps_the_laws(tmp_path: Path, name: str) -> None:
-    folder = read_folder(getattr(model_folders, name)(tmp_path / name), tmp_path / "stamps")
-    spec = speech_tower.spec(folder) if name == "speech" else clip_vision.spec(folder)
-    kind = speech_tower.SpeechTower if name == "speech" else clip_vision.ClipVision
-    check_encoder(Entry(lambda: spec, partial(kind, spec, folder), in_portions=kind is clip_vision.ClipVision))
+    check_encoder(tower(tmp_path, name), afresh=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["clip", "siglip", "speech"])
+def test_a_tower_keeps_the_laws_in_another_process(tmp_path: Path, name: str) -> None:
+    check_encoder(tower(tmp_path, name))
 
 
 def test_a_model_behind_an_api_keeps_the_laws(tmp_path: Path) -> None:
     purse = Purse(tmp_path / "paid.db", run="r", step="s", usd_per_million=0.0)
     with serve_embeddings() as server:
         spec = openai_text.spec(dims=8, base_url=server.url)
-        check_encoder(Entry(lambda: spec, lambda n_threads: OpenAIText(spec, purse=purse)))
+        check_encoder(Entry(lambda: spec, lambda n_threads: OpenAIText(spec, purse=purse)), afresh=False)
     purse.close()
 
 

@@ -86,13 +86,15 @@ def encoder(model: ModelFolder) -> QwenOmni:
 
 @pytest.mark.parametrize("modality", Modality)
 def test_offered_one_modality_it_keeps_the_laws_of_every_encoder(encoder: QwenOmni, modality: Modality) -> None:
-    check_encoder(Entry(lambda: encoder.specs[modality], lambda n_threads: OneModality(encoder, modality)))
+    check_encoder(
+        Entry(lambda: encoder.specs[modality], lambda n_threads: OneModality(encoder, modality)), afresh=False
+    )
 
 
 def test_it_keeps_the_laws_of_every_joint_encoder(encoder: QwenOmni) -> None:
     small = {m: sample_shots(m)[::2] for m in (Modality.AUDIO, Modality.TEXT)}
     small[Modality.VIDEO] = [stills[:1, :60, :60] for stills in sample_shots(Modality.VIDEO)[::2]]
-    check_joint_encoder(JointEntry(lambda: encoder.specs, lambda n_threads: encoder), small)
+    check_joint_encoder(JointEntry(lambda: encoder.specs, lambda n_threads: encoder), small, afresh=False)
 
 
 def test_shots_do_not_know_of_one_another_and_what_is_read_knows_of_what_is_seen(encoder: QwenOmni) -> None:

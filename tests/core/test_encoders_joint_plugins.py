@@ -47,9 +47,9 @@ def entry(encode: Callable[..., Any] | None = None) -> JointEntry:
 
 
 def test_a_joint_encoder_that_keeps_the_laws_passes() -> None:
-    check_joint_encoder(entry())
+    check_joint_encoder(entry(), afresh=False)
     few = {Modality.AUDIO: [np.ones(9, np.int16), np.ones(8, np.int16)], Modality.TEXT: ["a", "be"]}
-    check_joint_encoder(entry(), few)
+    check_joint_encoder(entry(), few, afresh=False)
 
 
 plain = Sizes.encode_shots
