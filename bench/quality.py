@@ -128,18 +128,16 @@ class Setting(NamedTuple):
     """What an encoder is made from, beside its world and its seed."""
 
     preset: str
-    changes: Mapping[str, Any]  # of its configuration, e.g. {"trainer.steps": 200}
+    changes: Sequence[str]  # of its configuration, e.g. trainer.steps=200
 
     def config(self, world: World) -> PretrainingConfig:
         """For the widths of this world."""
         c = world.config
         dims = (c.video_dims, c.audio_dims, c.text_dims)
         preset = "mediafm" if self.preset == UNTRAINED else self.preset
-        record = preset_config(preset, modality_dims=dims, metadata_dims=c.text_dims)
-        for name, value in self.changes.items():
-            part, field = name.split(".")
-            record[part][field] = value
-        return PretrainingConfig.from_json(record)
+        return PretrainingConfig.from_json(
+            preset_config(preset, modality_dims=dims, metadata_dims=c.text_dims, changes=self.changes)
+        )
 
 
 class Read(NamedTuple):
@@ -238,8 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.plot:
             draw(rows, asked.plot)
         return 0
-    changes = dict(_change(text) for text in asked.set)
-    settings = {name if not asked.name else asked.name: Setting(name, changes) for name in asked.preset}
+    settings = {name if not asked.name else asked.name: Setting(name, asked.set) for name in asked.preset}
     known = {(row["world"], row["seed"], row["features"]) for row in rows}
     with torch_threads(1), asked.out.open("a") as out:
         for number in asked.world:
@@ -273,14 +270,6 @@ def _write(out: Any, rows: Sequence[dict[str, Any]]) -> None:
     """All rows of one encoder at once: a run that is cut off leaves none of them."""
     out.write("".join(json.dumps(row) + "\n" for row in rows))
     out.flush()
-
-
-def _change(text: str) -> tuple[str, Any]:
-    name, value = text.split("=", 1)
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -62,7 +62,11 @@ class Training(dg.Config):
     name: str = Field(description="An encoder that was declared with `mediafm encoder train`, or a new one.")
     preset: str = Field(default="mediafm", description="Of a new one: mediafm, paper, demo or plain.")
     size: str = Field(default="tiny", description="Of a new one: tiny, base or large.")
-    seed: int = Field(default=0, description="Of a new one: of the weights, the masks and the order of the data.")
+    seed: int = Field(default=0, ge=0, description="Of a new one: of the weights, the masks and the order of the data.")
+    changes: list[str] = Field(
+        default=[],
+        description="Of a new one: single fields of the preset, e.g. trainer.steps=200, as `--set` takes them.",
+    )
     processes: int = Field(default=1, ge=1, description="Processes of this machine that train together.")
 
 
@@ -127,7 +131,8 @@ def train(context: dg.OpExecutionContext, config: Training, home: HomeResource) 
     try:
         if config.name not in opened.ledger.declared("encoder"):
             freeze_delivered(opened)
-            declare_encoder(opened, config.name, preset=config.preset, seed=config.seed, size=config.size)
+            asked = {"preset": config.preset, "seed": config.seed, "size": config.size, "changes": config.changes}
+            declare_encoder(opened, config.name, **asked)
     except MediaFMError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     with home.held(context.run_id):

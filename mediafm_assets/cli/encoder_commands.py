@@ -1,7 +1,7 @@
 """Training encoders, and seeing which there are."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,10 +14,27 @@ from mediafm_core.workbench import Status
 if TYPE_CHECKING:
     from mediafm_core.release.retiring import Freed
 
+Preset = Literal["mediafm", "paper", "demo", "plain"]
+Size = Literal["tiny", "base", "large"]
+
 app = typer.Typer(help="Train MediaFM encoders and list them.", no_args_is_help=True)
 
 _REPORT_COLUMNS = ("task", "features", "metric", "value", "low", "high", "dims")
-_COLUMNS = ("encoder", "suite", "titles", "shots", "parameters", "steps", "loss", "learnt", "embedded", "production")
+_COLUMNS = (
+    "encoder",
+    "preset",
+    "size",
+    "seed",
+    "suite",
+    "titles",
+    "shots",
+    "parameters",
+    "steps",
+    "loss",
+    "learnt",
+    "embedded",
+    "production",
+)
 _TRAINING_FACTS = (
     "learnt",
     "why",
@@ -36,21 +53,30 @@ _BASELINE_COLUMNS = ("name", "loss", "n_parameters")
 def train(
     name: Annotated[str, typer.Argument(help="A new name, e.g. v2; or one whose training was cut off, to go on.")],
     preset: Annotated[
-        str,
+        Preset,
         typer.Option(
             help="mediafm: ours; paper: the architecture of the post; demo and plain: these two in seconds, for a look."
         ),
     ] = "mediafm",
     size: Annotated[
-        str, typer.Option(help="tiny: minutes on a laptop; base: as BERT-base; large: as BERT-large.")
+        Size, typer.Option(help="tiny: minutes on a laptop; base: as BERT-base; large: as BERT-large.")
     ] = "tiny",
     seed: Annotated[
-        int, typer.Option(help="Of the weights, the masks, the order of the data and what is held out.")
+        int, typer.Option(min=0, help="Of the weights, the masks, the order of the data and what is held out.")
     ] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Processes of this machine that train together.")] = 1,
     suite: Annotated[
         str | None,
         typer.Option(help="The suite's id; by default the one that most titles are fused by.", show_default=False),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PART.FIELD=VALUE",
+            help="Change one field of the preset; again for another one. Parts: model, objective, trainer.",
+            show_default=False,
+        ),
     ] = None,
     home: HomeOption = None,
 ) -> None:
@@ -60,10 +86,10 @@ def train(
     with baselines on titles held out: `mediafm encoder report NAME` shows how it went. A training that was cut off goes
     on from its last saved state by the same command, in any number of processes.
 
-    Example: mediafm encoder train v2 --preset mediafm --seed 1 --processes 2
+    Example: mediafm encoder train v2 --preset mediafm --seed 1 --set trainer.steps=2000 --processes 2
     """
     opened = open_home(home)
-    if not train_encoder(opened, name, preset, seed, size, processes, suite):
+    if not train_encoder(opened, name, preset, seed, size, processes, suite, changes or ()):
         raise typer.Exit(1)
     facts = _trained(opened, name)
     console.print(f"learnt: {facts.get('learnt')} ({facts.get('why')})", markup=False)
@@ -78,6 +104,7 @@ def train_encoder(
     size: str = "tiny",
     processes: int = 1,
     suite: str | None = None,
+    changes: Sequence[str] = (),
 ) -> bool:
     """Declare an encoder and train it as a run of the job `train_encoder`; whether it was trained.
 
@@ -90,9 +117,10 @@ def train_encoder(
     from mediafm_core.pretraining.declaring import declare_encoder, is_cut_off
     from mediafm_core.probes.declaring import freeze_delivered
 
-    if not is_cut_off(home, name, preset=preset, seed=seed, size=size, of_suite=suite):
+    asked = {"preset": preset, "seed": seed, "size": size, "of_suite": suite, "changes": changes}
+    if not is_cut_off(home, name, **asked):
         freeze_delivered(home)
-        declare_encoder(home, name, preset=preset, seed=seed, size=size, of_suite=suite)
+        declare_encoder(home, name, **asked)
     outcomes = run_job(home, job, training_config(name, processes), 2, console)
     return bool(outcomes) and all(outcome.status in (Status.MADE, Status.KEPT) for outcome in outcomes)
 
@@ -125,10 +153,12 @@ def report(
         return write_page(opened, name)
     facts, rows, ablation = _trained(opened, name), _report_rows(opened, name), ablation_document(opened, name)
     rows = more_rows(rows, ablation, _REPORT_COLUMNS)
-    training = {fact: facts.get(fact) for fact in _TRAINING_FACTS}
+    asked = _recipe(opened, name)
+    training = {**asked, **{fact: facts.get(fact) for fact in _TRAINING_FACTS}}
     if as_json:
         return print_json({"training": training, "tasks": rows, "findings": ablation and ablation["findings"]})
     console.print(f"encoder {name}, learnt: {training['learnt']} ({training['why']})", markup=False)
+    console.print(f"preset {asked['preset']}, size {asked['size']}, seed {asked['seed']}", markup=False)
     if measured := training["baselines"]:
         lines = [tuple(row[column] for column in _BASELINE_COLUMNS) for row in measured]
         print_table("Masked Shot Modeling on titles held out", _BASELINE_COLUMNS, lines)
@@ -153,6 +183,15 @@ def _trained(home: Home, name: str) -> Mapping[str, Any]:
             next_step=f"Run `mediafm encoder train {name}` again, as it was declared, or `mediafm apply`.",
         )
     return row.manifest.facts
+
+
+def _recipe(home: Home, name: str) -> dict[str, object]:
+    """As what an encoder was declared."""
+    from mediafm_core.pretraining.recipes import recipe_of
+
+    spec = next(encoder for encoder in read_state(home).encoders if encoder.name == name)
+    recipe = recipe_of(spec)
+    return {"preset": recipe.label, "size": recipe.size, "seed": spec.seed, "changes": recipe.changes}
 
 
 def _report_rows(home: Home, name: str) -> list[dict[str, object]] | None:
@@ -246,6 +285,7 @@ def list_encoders(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 def _encoder_rows(home: Home) -> list[tuple[object, ...]]:
     from mediafm_core.planning.desired import desired
+    from mediafm_core.pretraining.recipes import recipe_of
 
     state = read_state(home)
     wanted = desired(state)
@@ -258,5 +298,18 @@ def _encoder_rows(home: Home) -> list[tuple[object, ...]]:
         known = (len(spec.corpus), facts.get("n_shots"), facts.get("n_parameters"), facts.get("steps"))
         done = f"{n_embedded}/{len(state.titles)}"
         judged = (facts.get("last_loss"), facts.get("learnt"))
-        rows.append((spec.name, spec.suite, *known, *judged, done, spec.name == state.production))
+        recipe = recipe_of(spec)
+        rows.append(
+            (
+                spec.name,
+                recipe.label,
+                recipe.size,
+                spec.seed,
+                spec.suite,
+                *known,
+                *judged,
+                done,
+                spec.name == state.production,
+            )
+        )
     return rows

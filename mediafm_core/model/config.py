@@ -158,5 +158,8 @@ def sized(size: str, modality_dims: tuple[int, int, int], metadata_dims: int, **
 def _require(holds: bool, name: str, found: object, expected: str) -> None:
     if not holds:
         raise DimensionError(
-            f"model configuration, {name}", found=repr(found), expected=expected, next_step="Correct the configuration."
+            f"model configuration, {name}",
+            found=repr(found),
+            expected=expected,
+            next_step="Give it another value, as by `--set model.window=256` of `mediafm encoder train`.",
         )

@@ -4,6 +4,7 @@ A record outlives the code that wrote it. So a field that is added later has a d
 was before, and a record that lacks the field reads as that default; a field that is not known is refused.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
@@ -41,4 +42,16 @@ def _read(name: str, kind: Any, value: Any, require: Require) -> Any:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         require(value in tuple(kind), name, value, f"one of {', '.join(kind)}")
         return kind(value)
-    return tuple(value) if isinstance(value, list) else value
+    if kind is int or kind is float:
+        require(_is_number(value, kind), name, value, "a whole number" if kind is int else "a finite number")
+        return value
+    sound = isinstance(value, list | tuple) and all(_is_number(each, int) for each in value)
+    require(sound, name, value, "a list of whole numbers")
+    return tuple(value)
+
+
+def _is_number(value: object, kind: type) -> bool:
+    """Whether a JSON value is one; true and false are none."""
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (kind is float and isinstance(value, float) and math.isfinite(value))

@@ -165,5 +165,5 @@ def _require(holds: bool, name: str, found: object, expected: str) -> None:
             f"pre-training configuration, {name}",
             found=repr(found),
             expected=expected,
-            next_step="Correct the configuration.",
+            next_step="Give it another value, as by `--set trainer.steps=200` of `mediafm encoder train`.",
         )

@@ -1,11 +1,12 @@
 """Named configurations, as the plain JSON that an encoder's record keeps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from mediafm_core.errors import TrainingError
 from mediafm_core.model.config import ModelConfig, Positions, Readout, sized
+from mediafm_core.pretraining.changes import changed
 from mediafm_core.pretraining.config import Distance, ObjectiveConfig, PretrainingConfig, TrainerConfig
 
 _Make = Callable[..., ModelConfig]
@@ -62,7 +63,12 @@ PRESETS: Mapping[str, Callable[[_Make, TrainerConfig], PretrainingConfig]] = Map
 
 
 def preset_config(
-    name: str, *, modality_dims: tuple[int, int, int], metadata_dims: int, size: str = "tiny"
+    name: str,
+    *,
+    modality_dims: tuple[int, int, int],
+    metadata_dims: int,
+    size: str = "tiny",
+    changes: Iterable[str] = (),
 ) -> dict[str, Any]:
     """A preset for a suite, as JSON; `PretrainingConfig.from_json` reads it.
 
@@ -71,20 +77,21 @@ def preset_config(
         modality_dims: widths of the suite's video, audio and text embeddings.
         metadata_dims: width of the metadata embedding.
         size: one of the model's `SIZES`.
+        changes: of single fields, as `changed` takes them.
 
     Raises:
-        TrainingError: there is no such preset.
-        DimensionError: there is no such size.
+        TrainingError: there is no such preset, or a field cannot be changed so.
+        DimensionError: there is no such size, or a field of the model cannot be changed so.
     """
     if name not in PRESETS:
         raise TrainingError(
             f"preset {name!r}",
             found="no such preset",
             expected=f"one of {', '.join(PRESETS)}",
-            next_step="Choose one of these, or write the configuration out.",
+            next_step="Choose one of these, and change single fields of it by `--set part.field=value`.",
         )
 
     def model(**options: Any) -> ModelConfig:
         return sized(size, modality_dims, metadata_dims, **options)
 
-    return PRESETS[name](model, _LENGTHS.get(size, _DEMO)).to_json()
+    return changed(PRESETS[name](model, _LENGTHS.get(size, _DEMO)).to_json(), changes)

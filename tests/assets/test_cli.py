@@ -7,18 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from mediafm_assets.cli import main
+from mediafm_assets.cli import encoder_commands, main
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import dagster_instance
 from mediafm_core.consumption.catalogue import open_catalogue
 from mediafm_core.errors import MediaFMError, PlanError
+from mediafm_core.model.config import SIZES
+from mediafm_core.pretraining import presets
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.ledger import Ledger
@@ -115,7 +117,7 @@ def test_wrong_usage_exits_with_2(monkeypatch, capsys, arguments):
         ("similar", "alpha", "--at", "9999"),
         ("report", "nobody"),
         ("encoder", "train", "v1"),
-        ("encoder", "train", "v2", "--preset", "nonsense"),
+        ("encoder", "train", "v2", "--set", "trainer.stpes=2"),
         ("encoder", "train", "No Name"),
     ],
     ids=" ".join,
@@ -363,11 +365,27 @@ def test_encoders_are_listed(mediafm):
     assert row["embedded"] == "2/2"
     assert row["production"] is True
     assert row["learnt"] == "not judged"
+    assert (row["preset"], row["size"], row["seed"]) == ("own", "tiny", 0)
+
+
+def test_presets_and_sizes_are_those_that_the_help_shows():
+    assert get_args(encoder_commands.Preset) == tuple(presets.PRESETS)
+    assert get_args(encoder_commands.Size) == SIZES
+
+
+@pytest.mark.parametrize("wrong", [("--preset", "huge"), ("--size", "huge"), ("--seed", "-1")])
+def test_a_training_that_cannot_be_is_refused_before_anything_is_declared(mediafm, home, wrong):
+    assert mediafm("encoder", "train", "v9", *wrong).exit_code == 2
+    with pytest.raises(MediaFMError, match="no field 'stpes' of the trainer"):
+        mediafm("encoder", "train", "v9", "--set", "trainer.stpes=2")
+    assert "v9" not in home.ledger.declared("encoder")
 
 
 def test_an_encoder_s_training_is_reported_where_there_are_no_tasks(mediafm):
     report = json.loads(mediafm("encoder", "report", "v1", "--json").stdout)
     assert report["tasks"] == []
+    assert (report["training"]["preset"], report["training"]["seed"]) == ("own", 0)
+    assert "trainer.steps=" in " ".join(report["training"]["changes"])
     assert report["training"]["why"].startswith("no title was held out of training: ")
     assert "learnt: not judged" in mediafm("encoder", "report", "v1").stdout
     with pytest.raises(MediaFMError, match="no such encoder"):

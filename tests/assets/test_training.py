@@ -20,9 +20,10 @@ from typer.testing import CliRunner
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.app import app
 from mediafm_assets.definitions import defs
+from mediafm_assets.jobs import train_encoder
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER
-from mediafm_core.errors import StoreError
+from mediafm_core.errors import PlanError, StoreError
 from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
 from mediafm_core.pretraining.going import Training
@@ -252,6 +253,32 @@ def test_the_command_trains_lists_and_reports(ingested_home, short):
     assert "learnt: not judged (no title was held out of training: its configuration holds none out" in told
     (row,) = json.loads(command(ingested_home, "encoder", "list", "--json"))
     assert (row["learnt"], row["steps"]) == ("not judged", 4)
+
+
+def test_a_changed_field_is_declared_and_goes_on_by_the_same_changes_alone(ingested_home, short):
+    from mediafm_core.pretraining.declaring import declare_encoder, is_cut_off
+
+    slower = ["trainer.adamw_rate=0.001", "objective.masking=spans"]
+    declare_encoder(ingested_home, "v1", preset="demo", seed=0, changes=slower)
+    assert is_cut_off(ingested_home, "v1", preset="demo", seed=0, changes=slower[::-1])
+    assert not is_cut_off(ingested_home, "v1", preset="demo", seed=0)
+    with pytest.raises(PlanError, match=r"Go on with it by `mediafm encoder train v1 .*--set objective.masking=spans"):
+        declare_encoder(ingested_home, "v1", preset="demo", seed=1, changes=slower)
+    command(ingested_home, "encoder", "train", "v1", "--preset", "demo", "--set", slower[0], "--set", slower[1])
+    report = json.loads(command(ingested_home, "encoder", "report", "v1", "--json"))["training"]
+    assert {*slower} < {*report["changes"]}
+    assert report["preset"] == "own"
+
+
+def test_the_job_takes_the_same_changes_and_refuses_what_cannot_be(ingested_home, short):
+    for name, change in (("v1", "trainer.adamw_rate=0.001"), ("v2", "trainer.stpes=2")):
+        asked = {"name": name, "preset": "demo", "changes": [change]}
+        done = train_encoder.execute_in_process(
+            run_config={"ops": {"train": {"config": asked}}}, resources=resources(ingested_home), raise_on_error=False
+        )
+        assert done.success == (name == "v1")
+    declared = ingested_home.ledger.declared("encoder")
+    assert {name: record["config"]["trainer"]["adamw_rate"] for name, record in declared.items()} == {"v1": 0.001}
 
 
 def test_a_training_that_was_cut_off_goes_on_by_the_same_command_and_by_no_other(ingested_home, short, monkeypatch):

@@ -325,7 +325,7 @@ def test_a_second_encoder_does_not_go_live_by_itself(tmp_path: Path) -> None:
     declare_encoder(home, "v1", preset="demo", seed=0)
     declare_encoder(home, "v2", preset="demo", seed=0)
     assert read_state(home).production == "v1"
-    with pytest.raises(PlanError, match="'v1'"):
+    with pytest.raises(PlanError, match=r"'v1': .*--preset demo --size tiny --seed 0`, or give .*encoder retire v1`"):
         declare_encoder(home, "v1", preset="demo", seed=1)
     home.ledger.close()
 
