@@ -20,6 +20,7 @@ from mediafm_core.planning.state import Step
 from mediafm_core.planning.why import Standing, shortened
 from mediafm_core.stock import Told, cost_of, explain_step, explained_plan, read_state, title_plan
 from mediafm_core.store.home import Home
+from mediafm_core.store.paid import dollars
 from mediafm_core.workbench import Status
 
 _SHOWN_STEPS = 60
@@ -109,7 +110,7 @@ def _show_prices(found: Sequence[Price]) -> None:
         console.print("A byte is taken to be a token; English has about four bytes for each.")
     total, budget = sum(each.usd for each in found), payer_from_environment().budget_usd
     if budget is not None and total > budget:
-        console.print(f"A run may spend ${budget:.4f} ({BUDGET_VARIABLE}): what exceeds it waits for the next run.")
+        console.print(f"A run may spend {dollars(budget)} ({BUDGET_VARIABLE}): what exceeds it waits for the next run.")
 
 
 def show_plan(home: Home, found: Plan) -> None:
@@ -140,7 +141,7 @@ def _show_groups(groups: Sequence[Alike]) -> None:
 
 
 def _dollars(price: Price) -> str | None:
-    return f"{price.usd:.4f}" if price.n_unknown < price.n_steps else None
+    return dollars(price.usd).removeprefix("$") if price.n_unknown < price.n_steps else None
 
 
 def _sum_of(cost: Cost) -> tuple[object, ...]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 suites = typer.Typer(help="The unimodal encoders of a home.", no_args_is_help=True)
 
+PAPER = "paper"
+"""The suite that has defaults."""
+
 _COLUMNS = ("suite", "dims", "modality", "encoder", "width", "model", "source")
 
 TowerOption = Annotated[
@@ -53,21 +56,47 @@ def _shown(spec: Any, place: Mapping[str, Any]) -> tuple[str, str]:
 
 @suites.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="The suite: paper.")],
-    video: Annotated[str | None, typer.Option(help="Another tower for what is seen: REPOSITORY@COMMIT.")] = None,
-    audio: Annotated[str | None, typer.Option(help="Another tower for what is heard: REPOSITORY@COMMIT.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="paper, whose towers are pinned; or a name of your own, with --video or --audio.")
+    ],
+    video: Annotated[str | None, typer.Option(help="A tower for what is seen: REPOSITORY@COMMIT.")] = None,
+    audio: Annotated[str | None, typer.Option(help="A tower for what is heard: REPOSITORY@COMMIT.")] = None,
 ) -> None:
-    """Download a suite's models ahead, checked against their pinned hashes. Nothing is fetched while work runs.
+    """Download a suite's models ahead, checked against their hashes. Nothing is fetched while work runs.
+
+    The hashes are those that this version pins; of other models those of the first time. An installed encoder and a
+    folder need no fetching, and are passed over.
 
     Example: mediafm suites fetch paper
     """
     from mediafm_core import weights
     from mediafm_core.weights.hub import fetch as fetch_model
 
-    for model in (_hub_model(name, "video", video), _hub_model(name, "audio", audio)):
+    choices = {"video": video, "audio": audio}
+    asked = {m: choice for m, choice in choices.items() if choice or name == PAPER} or choices
+    for modality, choice in asked.items():
+        if choice and _is_at_hand(choice):
+            console.print(f"{modality}: {choice} is at hand", markup=False)
+            continue
+        model = _hub_model(name, modality, choice)
         console.print(f"fetching {model.repository} at {model.revision[:12]}, licence {model.licence}", markup=False)
         console.print(f"  {fetch_model(model, weights.cache_folder())}", markup=False)
-    console.print(f"next  mediafm suites add {name}", markup=False)
+    console.print(f"next  mediafm suites add {name}{_options(choices)}", markup=False)
+
+
+def _is_at_hand(choice: str) -> bool:
+    """Whether a choice is a folder, or an encoder that a package brings.
+
+    Raises:
+        EncoderMismatchError: it could be an encoder's name, and there is none of that name.
+    """
+    from mediafm_core.encoders.suites import specs_of
+
+    return Path(choice).is_dir() or ("@" not in choice and "/" not in choice and bool(specs_of(choice)))
+
+
+def _options(choices: Mapping[str, str | None]) -> str:
+    return "".join(f" --{modality} {choice}" for modality, choice in choices.items() if choice)
 
 
 @suites.command()
@@ -104,17 +133,18 @@ def add(
 
     opened = open_home(home)
     limits = {"requests_at_once": requests_at_once, "tokens_per_minute": tokens_per_minute}
+    again = f"mediafm suites fetch {name}{_options({'video': video, 'audio': audio})}"
     if text == "openai":
         price: dict[str, Any] = {"usd_per_million": usd_per_million, "exact_tokens": exact_tokens}
         named: dict[str, Any] = {"model": model, "dims": dims, "asks_width": send_dims}
         reader = choose_api(base_url=base_url or OPENAI, **named, **price, **limits)
     else:
-        reader = _tower(name, Modality.TEXT, text, stills)
+        reader = _tower(name, Modality.TEXT, text, stills, again)
     suite = declare_suite(
         opened,
         name,
-        video=_tower(name, Modality.VIDEO, video, stills),
-        audio=_tower(name, Modality.AUDIO, audio, stills),
+        video=_tower(name, Modality.VIDEO, video, stills, again),
+        audio=_tower(name, Modality.AUDIO, audio, stills, again),
         text=reader,
     )
     with dagster_instance(opened) as instance:
@@ -147,14 +177,17 @@ def retire(
     console.print(f"retired  {suite}: {freed.total} objects, {freed.n_bytes / 2**20:.1f} MiB freed", markup=False)
 
 
-def _tower(name: str, modality: Any, choice: str | None, stills: int) -> "Chosen":
+def _tower(name: str, modality: Any, choice: str | None, stills: int, again: str) -> "Chosen":
     from mediafm_core import weights
     from mediafm_core.encoders.declaring import choose
+    from mediafm_core.weights.locked import check_locked
 
     if choice is None or ("@" in choice and not Path(choice).is_dir()):
-        choice = str(_hub_model(name, modality.value, choice).folder(weights.cache_folder()))
-        if not Path(choice).is_dir():
-            raise _not_fetched(name, choice)
+        folder = _hub_model(name, modality.value, choice).folder(weights.cache_folder())
+        if not folder.is_dir():
+            raise _not_fetched(name, folder, again)
+        check_locked(folder, folder, weights.cache_folder() / "verified")
+        choice = str(folder)
     return choose(modality, choice, stills_per_shot=stills)
 
 
@@ -171,7 +204,7 @@ def _hub_model(suite: str, modality: str, choice: str | None) -> "HubModel":
             if pinned
             else HubModel(name=repository, modality=modality, repository=repository, revision=revision)
         )
-    if suite != "paper":
+    if suite != PAPER:
         raise WeightsError(
             f"suite {suite!r}",
             found=f"no model for {modality}",
@@ -181,12 +214,12 @@ def _hub_model(suite: str, modality: str, choice: str | None) -> "HubModel":
     return next(model for model in hub_models().values() if model.modality == modality)
 
 
-def _not_fetched(name: str, folder: str) -> Exception:
+def _not_fetched(name: str, folder: Path, again: str) -> Exception:
     from mediafm_core.errors import WeightsError
 
     return WeightsError(
         f"suite {name!r}",
         found=f"no folder {folder}",
         expected="a model that was fetched",
-        next_step=f"Run `mediafm suites fetch {name}` where there is a network, or name a folder.",
+        next_step=f"Run `{again}` where there is a network, or name a folder.",
     )

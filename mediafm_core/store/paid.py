@@ -7,6 +7,7 @@ for nothing else, and a request of which nobody knows whether it was charged cou
 
 import time
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,13 @@ FILE = "paid.db"
 _AT_ONCE = 500  # keys in one query
 
 Vector = npt.NDArray[np.float32]
+
+
+def dollars(amount: float) -> str:
+    """US dollars with four decimals, and with more where these would say less than two digits of it."""
+    decimals = 4 if amount == 0 else max(4, 1 - floor(log10(abs(amount))))
+    return f"${amount:.{decimals}f}"
+
 
 _metadata = MetaData()
 
@@ -133,10 +141,11 @@ class Purse:
         with writing(self._engine) as connection:
             spent = self._spent_by_run(connection)
             if self._budget_usd is not None and spent + usd > self._budget_usd:
+                left = self._budget_usd - spent
                 raise BudgetError(
                     f"budget of run {self._run!r}",
-                    found=f"${spent:.4f} spent, ${self._budget_usd - spent:.4f} left, up to ${usd:.4f} for the next",
-                    expected=f"at most ${self._budget_usd:.4f} for the run",
+                    found=f"{dollars(spent)} spent, {dollars(left)} left, up to {dollars(usd)} for the next",
+                    expected=f"at most {dollars(self._budget_usd)} for the run",
                     next_step="What was paid for is kept. Run it again, with a larger budget if this one is too small.",
                 )
             values = {"run": self._run, "step": self._step, "sent_at": time.time(), "n_vectors": 0}

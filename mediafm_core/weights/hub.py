@@ -18,6 +18,7 @@ from pathlib import Path
 from mediafm_core.errors import WeightsError
 from mediafm_core.weights.folders import CONFIG, INDEX, PREPROCESSING, SOURCE, TOKENIZER, WEIGHTS
 from mediafm_core.weights.installed import found_sha256
+from mediafm_core.weights.locked import check_locked, lock, lock_of
 from mediafm_core.weights.manifest import PinnedFile
 
 _PICKLE = "pytorch_model.bin"
@@ -100,11 +101,15 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
         get: what downloads.
 
     Raises:
-        WeightsError: it cannot be downloaded, or a file's bytes are not the pinned ones.
+        WeightsError: it cannot be downloaded, or a file's bytes are not the pinned ones, or not those that arrived
+            when it was fetched first.
     """
-    folder = model.folder(cache)
+    folder, stamps = model.folder(cache), cache / "verified"
     if folder.exists():
-        _check(model, folder, cache / "verified")
+        _check(model, folder, stamps)
+        check_locked(folder, folder, stamps)
+        if not lock_of(folder).is_file():  # fetched by a version that kept none
+            lock(folder, folder, stamps)
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
@@ -114,6 +119,9 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
         _convert(arriving)
         shutil.rmtree(arriving / ".cache", ignore_errors=True)
         told = {"repository": model.repository, "revision": model.revision, "licence": model.licence}
+        if not model.files:  # pinned ones are what the pins say; a checkpoint among them is converted anew
+            check_locked(folder, arriving, Path(temporary))
+        lock(folder, arriving, Path(temporary))
         (arriving / SOURCE).write_text(json.dumps(told, indent=1), encoding="utf-8")
         arriving.rename(folder)
     return folder

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import initialise, run_job
 from mediafm_assets.jobs import pairs_config, refresh, steps_config
 from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
@@ -136,7 +138,7 @@ def test_a_plan_says_what_texts_will_cost_and_apply_says_it_before_it_begins(
     for words in (("plan",), ("plan", "--title", "alpha"), ("apply",), ("apply", "--title", "alpha")):
         shown = told(home, *words)
         assert "to pay" in shown, words
-        assert f"A run may spend $0.0000 ({BUDGET_VARIABLE})" in shown
+        assert f"A run may spend $0.000010 ({BUDGET_VARIABLE})" in shown
     assert server.texts == []
 
 
@@ -220,6 +222,42 @@ def test_a_fetched_suite_is_added_without_a_network(
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.symlink_to(models / tiny)
     assert "24 + 32 + 768 = 824 wide" in told(home, "suites", "add", "paper")
+
+
+def test_fetching_passes_over_what_is_at_hand_and_names_what_to_add(
+    models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mediafm_core.weights.cache_folder", lambda: tmp_path / "cache")
+    fetched: list[str] = []
+    monkeypatch.setattr("mediafm_core.weights.hub.fetch", lambda model, cache: fetched.append(model.repository))
+
+    def fetch(*words: str) -> str:
+        return CliRunner().invoke(app, ["suites", "fetch", *words], catch_exceptions=False).output
+
+    video = f"org/tower@{'0' * 40}"
+    shown = fetch("mine", "--video", video, "--audio", "whisper-tiny-en")
+    assert fetched == ["org/tower"]
+    assert "audio: whisper-tiny-en is at hand" in shown
+    assert f"mediafm suites add mine --video {video} --audio whisper-tiny-en" in " ".join(shown.split())
+    fetch("mine", "--audio", f"org/ear@{'0' * 40}")
+    assert fetched == ["org/tower", "org/ear"]
+    fetch("paper", "--audio", str(models / "speech"))
+    assert fetched[2:] == ["openai/clip-vit-large-patch14"]
+    with pytest.raises(EncoderMismatchError, match="no such encoder"):
+        fetch("mine", "--video", "nobody")
+    with pytest.raises(WeightsError, match="no model for video"):
+        fetch("mine")
+
+
+def test_what_was_not_fetched_is_told_with_the_whole_command(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mediafm_core.weights.cache_folder", lambda: tmp_path / "cache")
+    video = f"org/tower@{'0' * 40}"
+    with pytest.raises(WeightsError, match=f"`mediafm suites fetch mine --video {video} --audio whisper-tiny-en`"):
+        told(
+            home, "suites", "add", "mine", "--video", video, "--audio", "whisper-tiny-en", "--text", "all-minilm-l6-v2"
+        )
 
 
 def test_a_fetched_joint_model_is_named_for_each_modality(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mediafm_core.errors import BudgetError
-from mediafm_core.store.paid import FILE, Purse, answered
+from mediafm_core.store.paid import FILE, Purse, answered, dollars
 
 KEYS = [f"{i:064x}" for i in range(1200)]
 
@@ -111,3 +111,11 @@ def test_no_text_is_kept(purse: Purse, file: Path) -> None:
         (columns,) = database.execute("select group_concat(name) from pragma_table_info('vectors')").fetchone()
     assert columns == "key,vector"
     database.close()
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [(0.0, "$0.0000"), (12.5, "$12.5000"), (0.0031, "$0.0031"), (4.2e-6, "$0.0000042"), (-1e-5, "$-0.000010")],
+)
+def test_money_is_said_with_two_digits_at_least(amount: float, said: str) -> None:
+    assert dollars(amount) == said

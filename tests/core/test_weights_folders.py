@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from mediafm_core.errors import WeightsError
 from mediafm_core.weights.folders import check_folder, read_folder
 from mediafm_core.weights.hub import HubModel, download, fetch, hub_models
+from mediafm_core.weights.locked import lock_of
 from mediafm_core.weights.manifest import PinnedFile
 from tests.hub_server import serve_hub
 
@@ -214,6 +216,48 @@ def test_a_fetched_file_that_was_changed_is_found_at_the_next_fetch(model: Path,
     (folder / "model.safetensors").write_bytes(b"other")
     with pytest.raises(WeightsError, match="sha256"):
         fetch(pinned, tmp_path / "cache", get=Copying(model))
+
+
+def test_what_nobody_pinned_is_held_to_how_it_arrived_first(model: Path, tmp_path: Path) -> None:
+    cache, unpinned = tmp_path / "cache", hub_model(model, files=())
+    folder = fetch(unpinned, cache, get=Copying(model))
+    assert fetch(unpinned, cache, get=Copying(model)) == folder
+    shutil.rmtree(folder)
+    save_file({"layer.weight": STATE["layer.weight"] + 1}, model / "model.safetensors")  # the hub serves other bytes
+    with pytest.raises(WeightsError, match=r"'model\.safetensors' of org--m-.*sha256"):
+        fetch(unpinned, cache, get=Copying(model))
+    assert not folder.exists()
+    lock_of(folder).unlink()
+    assert fetch(unpinned, cache, get=Copying(model)) == folder
+
+
+@pytest.mark.parametrize("change", ["changed", "added", "removed"])
+def test_a_file_of_a_fetched_folder_that_changes_is_found_though_nobody_pinned_it(
+    model: Path, tmp_path: Path, change: str
+) -> None:
+    unpinned = hub_model(model, files=())
+    folder = fetch(unpinned, tmp_path / "cache", get=Copying(model))
+    match change:
+        case "changed":
+            (folder / "config.json").write_text("{}")
+        case "added":
+            (folder / "tokenizer.json").write_text("{}")
+        case _:
+            (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(WeightsError, match=r"as when it was fetched first|no such file|sha256"):
+        fetch(unpinned, tmp_path / "cache", get=Copying(model))
+
+
+def test_a_folder_that_was_fetched_before_hashes_were_kept_is_held_to_what_is_there(
+    model: Path, tmp_path: Path
+) -> None:
+    unpinned = hub_model(model, files=())
+    folder = fetch(unpinned, tmp_path / "cache", get=Copying(model))
+    lock_of(folder).unlink()
+    fetch(unpinned, tmp_path / "cache", get=Copying(model))
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(WeightsError, match="sha256"):
+        fetch(unpinned, tmp_path / "cache", get=Copying(model))
 
 
 def test_a_pinned_checkpoint_becomes_safetensors_and_is_not_kept(model: Path, tmp_path: Path) -> None:
