@@ -16,7 +16,7 @@ RESULTS = Path(__file__).with_name("options.jsonl")
 WORLD = 5
 
 _STEM = {"model.stem": [4, 12, 40]}
-_ASKED = {"objective.horizon_weight": 1.0, "objective.modality_share": 0.15, "objective.metadata_weight": 0.5}
+_ASKED = {"objective.horizon_weight": 1.0, "objective.modality_share": 0.15}
 
 REFERENCE: Mapping[str, Any] = {
     "model.stem": [],

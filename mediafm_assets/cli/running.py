@@ -1,20 +1,22 @@
 """A home and its Dagster instance, opened together; and jobs of the asset graph, run in this process."""
 
 import fcntl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from rich.console import Console
+from sqlalchemy.exc import OperationalError
 
 from mediafm_assets.automations import write_automations
 from mediafm_assets.cli.progress import ShownProgress
 from mediafm_assets.jobs import pairs_config, refresh
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER, HomeResource
-from mediafm_core.errors import DeliveryError, PlanError
+from mediafm_core.errors import DeliveryError, PlanError, StoreError
 from mediafm_core.ingest.listing import Listing
 from mediafm_core.ingest.taking import Examined, arrivals, check_active, examine
 from mediafm_core.media.leftovers import sweep
@@ -139,8 +141,10 @@ def run_job(
 
     Raises:
         PlanError: the run ended before its last step, for another reason than that a step could not be made.
+        StoreError: Dagster could not write its own databases.
     """
-    with dagster_instance(home) as instance, ShownProgress(console, n_steps, says_errors=says_errors) as progress:
+    shown = ShownProgress(console, n_steps, says_errors=says_errors)
+    with _needing_room(home), dagster_instance(home) as instance, shown as progress:
         token = REPORTER.set(progress)
         try:
             result = job.execute_in_process(
@@ -154,6 +158,19 @@ def run_job(
     if not result.success:
         _check_ended(result, progress.outcomes)
     return progress.outcomes
+
+
+@contextmanager
+def _needing_room(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreError(
+            f"Dagster's databases in {dagster_folder(home)}",
+            found=str(error.orig),
+            expected="databases that take what is written",
+            next_step="Free space where the disk is full, then run this again; what was committed stands.",
+        ) from error
 
 
 def _check_ended(result: dg.ExecuteInProcessResult, outcomes: Iterable[Outcome]) -> None:

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from mediafm_assets.cli.app import app
-from mediafm_assets.cli.running import run_job
+from mediafm_assets.cli.running import carry_out_pairs, run_job
 from mediafm_assets.jobs import refresh, steps_config
 from mediafm_core.catalogue.kinds import ArtifactKey
-from mediafm_core.errors import DeliveryError, PlanError
+from mediafm_core.errors import DeliveryError, PlanError, StoreError
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests import fakes
 from tests.catalogue import LONG, SILENT
+from tests.full_disk import no_file_beyond
 from tests.homes import QUIET, deliver
 
 Run = Callable[..., Any]
@@ -144,3 +146,9 @@ def test_a_next_step_is_named_only_where_something_was_taken(mediafm: Run, tmp_p
     result = mediafm("ingest", tmp_path / "all")
     assert result.exit_code == 1
     assert "next  mediafm plan" in result.stdout
+
+
+@pytest.mark.timeout(60)
+def test_a_disk_that_takes_nothing_of_dagster_s_is_said_in_our_words(home: Home) -> None:
+    with no_file_beyond(1_000), pytest.raises(StoreError, match=r"Dagster's databases in .*Free space"):
+        carry_out_pairs(home, [], Console())
