@@ -105,14 +105,13 @@ def measure(
     pairs = {m: _Pair(was.rows(again[m].digests), again[m].vectors) for m, was in reference.items()}
     accepted = int(str(step.ingredients["accepted"]))
     measured, around = history(home, suite.id), machine(settings)
-    earlier = _movements([each for each in measured if each.accepted == accepted])
     movements = {modality: movement(*pair) for modality, pair in pairs.items()}
-    firsts = {modality: [*earlier[modality], moved][0] for modality, moved in movements.items()}
+    earlier = {m: _since(measured, accepted, m) for m in pairs}
     noise = {m: accepted_noise(measured, m, accepted) for m in pairs}
     limits = {m: limits_from(earlier[m], is_remote=suite.spec(m).is_remote, noise=noise[m]) for m in pairs}
     release = live_on(bench.state, suite)
     shifts = _shifts(bench, step, release, pairs, device) if release else {}
-    found = [_finding(m, pair, limits[m], firsts[m]) for m, pair in pairs.items()]
+    found = [_finding(m, pair, limits[m], earlier[m]) for m, pair in pairs.items()]
     found += [scores_finding(task, shift) for task, shift in shifts.items()]
     measurement = Measurement(
         suite=suite.id,
@@ -130,13 +129,14 @@ def measure(
     record(home, measurement)
 
 
-def _movements(measured: Sequence[Measurement]) -> dict[Modality, list[Movement]]:
-    return {m: [moved for each in measured if (moved := each.movement(m))] for m in Modality}
+def _since(measured: Sequence[Measurement], accepted: int, modality: Modality) -> list[Movement]:
+    """What a modality did since an acceptance, oldest first."""
+    return [moved for each in measured if each.accepted == accepted and (moved := each.movement(modality))]
 
 
-def _finding(modality: Modality, pair: _Pair, limits: Limits, first: Movement) -> Finding | None:
-    n_moved = int((distances(*pair) > limits.upper).sum())
-    return modality_finding(modality.value, movement(*pair), limits, n_moved, first)
+def _finding(modality: Modality, pair: _Pair, limits: Limits, earlier: Sequence[Movement]) -> Finding | None:
+    found, n_moved = movement(*pair), int((distances(*pair) > limits.upper).sum())
+    return modality_finding(modality.value, found, limits, n_moved, first=[*earlier, found][0])
 
 
 def live_on(state: State, suite: Suite) -> Release | None:

@@ -69,7 +69,7 @@ def how_moved(found: Movement, limits: Limits, first: Movement | None = None) ->
     Args:
         found: its statistics.
         limits: those that they are held to.
-        first: the first measurement after the reference; None where `found` is later and none is known.
+        first: the first measurement after the reference, which may be `found`; None where nobody knows it.
     """
     exceeded = limits.exceeded(found)
     if not exceeded:
