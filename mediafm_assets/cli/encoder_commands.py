@@ -173,14 +173,17 @@ def report(
 def _trained(home: Home, name: str) -> Mapping[str, Any]:
     """The facts of a trained encoder."""
     from mediafm_core.planning.desired import desired, encoder_steps
+    from mediafm_core.pretraining.recipes import command_of
 
-    row = home.ledger.artifact(encoder_steps(desired(read_state(home)), name).trained.key)
+    state = read_state(home)
+    row = home.ledger.artifact(encoder_steps(desired(state), name).trained.key)
     if row is None:
+        spec = next(encoder for encoder in state.encoders if encoder.name == name)
         raise PlanError(
             f"encoder {name!r}",
             found="declared, not trained",
             expected="a trained encoder",
-            next_step=f"Run `mediafm encoder train {name}` again, as it was declared, or `mediafm apply`.",
+            next_step=f"Run `{command_of(spec)}`, or `mediafm apply`.",
         )
     return row.manifest.facts
 

@@ -6,12 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mediafm_core.pretraining.curves import STEP, WALL_S, Curve
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger(__name__)
 
