@@ -50,7 +50,8 @@ def _shown(spec: Any, place: Mapping[str, Any]) -> tuple[str, str]:
     """What a model is called, and where it is from."""
     settings = spec.instrument.settings
     model = settings.get("model") or settings.get("architecture") or spec.instrument.weights_sha256[:12]
-    origin = f"{place['repository']}@{place['revision'][:12]} ({place['licence']})" if "repository" in place else ""
+    repository, revision = place.get("repository", ""), place.get("revision", "")
+    origin = f"{repository}@{revision[:12] or '?'} ({place.get('licence', 'licence not told')})" if repository else ""
     return str(model), origin or str(settings.get("server") or place.get("folder", ""))
 
 

@@ -146,7 +146,7 @@ def test_a_refused_promotion_names_the_task_with_its_figures_and_changes_nothing
     assert message.startswith("GateError: ")
     assert re.search(r"task tone blocks: worse than production .* -0\.\d+, 95 % between -0\.\d+ and -0\.\d+", message)
     assert not any(f"task {task} blocks" in message for task in TASKS if task != "tone")
-    assert "Production is as it was" in message
+    assert "production stays as it is" in message
     assert stated(live_home) == before
 
 

@@ -127,7 +127,7 @@ def test_its_failed_steps_and_its_saved_training_go_with_it(home: Home) -> None:
 
 def test_its_name_is_taken_for_good(home: Home) -> None:
     retire(home, "v2")
-    with pytest.raises(PlanError, match="active or retired"):
+    with pytest.raises(PlanError, match="a retired encoder of this name"):
         declare_encoder(home, "v2", preset="demo", seed=0)
 
 
