@@ -7,6 +7,7 @@ from mediafm_assets.cli import (
     canary_commands,
     catalogue_commands,
     encoder_commands,
+    encoder_reading,
     home_commands,
     mending_commands,
     narrative_commands,
@@ -50,8 +51,9 @@ for command in (
     reading_commands.report,
 ):
     app.command()(command)
-for command in (ablation_commands.ablate, ablation_commands.outside):
+for command in (encoder_reading.report, encoder_reading.compare, ablation_commands.ablate, ablation_commands.outside):
     encoder_commands.app.command()(command)
+encoder_commands.app.command(name="list")(encoder_reading.list_encoders)
 app.add_typer(suite_commands.suites, name="suites")
 app.add_typer(encoder_commands.app, name="encoder")
 app.add_typer(task_commands.labels, name="labels")

@@ -4,7 +4,6 @@ A row in `artifacts` is the commit of an artifact. Declarations are append-only;
 holds. Both can be made again from the objects of the home.
 """
 
-import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -273,14 +272,6 @@ class Ledger:
         with self._engine.connect() as connection:
             rows = connection.execute(select(table).order_by(table.c.rejected_at))
             return [Rejection(r.signature, r.delivered_as, r.message) for r in rows]
-
-    def dump(self) -> dict[str, list[dict[str, Any]]]:
-        """What can be made again from the home's objects, for comparison: artifacts and declarations."""
-        artifacts = sorted(self.artifacts(), key=lambda row: row.key)
-        return {
-            "artifacts": [{**row._asdict(), "manifest": json.loads(row.manifest.to_json())} for row in artifacts],
-            "declarations": [d._asdict() for d in self.declarations()],
-        }
 
 
 _KEY = (schema.artifacts.c.kind, schema.artifacts.c.partition, schema.artifacts.c.fingerprint)

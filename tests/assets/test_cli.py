@@ -27,6 +27,7 @@ from mediafm_core.store.ledger import Ledger
 from tests import homes
 from tests.e2e.scenario import planned_now
 from tests.homes import deliver
+from tests.ledgers import dump
 
 Mediafm = Callable[..., Any]
 
@@ -201,11 +202,11 @@ def test_ingest_refuses_what_is_wrong_and_takes_the_rest(mediafm, home, tmp_path
 
 
 def test_ingest_of_something_broken_leaves_the_catalogue_as_it_was(mediafm, home, tmp_path):
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     (tmp_path / "broken.mp4").write_bytes(b"no film")
     assert mediafm("ingest", tmp_path / "broken.mp4").exit_code == 1
     assert mediafm("ingest", tmp_path / "nothing-here").exit_code == 1
-    assert home.ledger.dump() == before
+    assert dump(home.ledger) == before
 
 
 def test_a_title_option_needs_one_delivery_and_an_id(mediafm, tmp_path):
@@ -234,10 +235,10 @@ def test_a_plan_is_a_list_of_asset_partition_and_reason(mediafm, home, tmp_path)
 
 def test_a_plan_shows_what_lies_complete_in_the_landing_folder_and_takes_nothing(mediafm, home):
     (deliver(home.landing, "gamma") / "_COMPLETE").touch()
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     steps = json.loads(mediafm("plan", "--json").stdout)["steps"]
     assert ("shots", "gamma") in {(step["asset"], step["partition"]) for step in steps}
-    assert home.ledger.dump() == before
+    assert dump(home.ledger) == before
 
 
 def test_a_plan_says_what_would_be_refused_and_still_plans_the_rest(mediafm, home):

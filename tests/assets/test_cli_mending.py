@@ -20,6 +20,7 @@ from tests import fakes
 from tests.catalogue import LONG, SILENT
 from tests.full_disk import no_file_beyond
 from tests.homes import QUIET, deliver
+from tests.ledgers import dump
 
 Run = Callable[..., Any]
 
@@ -86,11 +87,11 @@ def test_status_names_the_command_that_tries_again(mediafm: Run, home: Home) -> 
 
 
 def test_rebuild_of_a_sound_home_changes_nothing(mediafm: Run, home: Home) -> None:
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     result = mediafm("rebuild")
     assert result.exit_code == 0
     assert result.stdout == f"All {len(before['artifacts'])} artifacts are sound; nothing was changed.\n"
-    assert home.ledger.dump() == before
+    assert dump(home.ledger) == before
 
 
 def test_rebuild_names_what_was_lost_and_damaged_and_the_planner_misses_it(mediafm: Run, home: Home) -> None:
@@ -106,12 +107,12 @@ def test_rebuild_names_what_was_lost_and_damaged_and_the_planner_misses_it(media
 
 
 def test_rebuild_brings_back_a_lost_ledger(mediafm: Run, home: Home) -> None:
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     home.ledger.close()
     for file in home.root.glob("ledger.db*"):
         file.unlink()
     assert f"{len(before['artifacts'])} adopted" in mediafm("rebuild").stdout
-    assert home.ledger.dump() == before
+    assert dump(home.ledger) == before
 
 
 @pytest.mark.parametrize("command", ["init", "apply"])

@@ -24,6 +24,7 @@ from mediafm_core.workbench import LogReporter
 from tests import catalogue
 from tests.catalogue import ONE_SHOT, SILENT, UNSORTED
 from tests.fakes import Fakes, deliver, make_home, planned
+from tests.ledgers import dump
 
 LINES = ("line 1", "line 3")
 """What fakes read in a title of four shots; in a title of one shot they read nothing."""
@@ -106,9 +107,9 @@ def test_where_the_home_says_so_tokens_are_counted_and_not_bytes(home: Home, mon
 
 def test_nothing_is_made_by_asking_for_a_price(home: Home) -> None:
     add_paid(home)
-    before = home.ledger.dump(), sorted(home.root.rglob("*"))
+    before = dump(home.ledger), sorted(home.root.rglob("*"))
     priced(home)
-    assert (home.ledger.dump(), sorted(home.root.rglob("*"))) == before
+    assert (dump(home.ledger), sorted(home.root.rglob("*"))) == before
 
 
 def test_texts_that_are_not_known_yet_are_said_to_be_an_estimate_by_the_mean(home: Home) -> None:

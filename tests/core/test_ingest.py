@@ -19,6 +19,7 @@ from mediafm_core.release.withdrawing import withdraw
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests.fakes import make_home
+from tests.ledgers import dump
 
 
 class Film(Protocol):
@@ -166,12 +167,12 @@ def test_a_name_that_is_no_id_is_kept_beside_one(home: Home, tmp_path: Path, fil
 
 def test_the_same_content_again_changes_nothing(home: Home, folder: Path) -> None:
     assert take_in(home, folder)
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     assert not take_in(home, folder)
     for file in folder.iterdir():
         os.utime(file, (0, 0))
     assert not take_in(home, folder)
-    assert home.ledger.dump()["declarations"][: len(before["declarations"])] == before["declarations"]
+    assert dump(home.ledger)["declarations"][: len(before["declarations"])] == before["declarations"]
 
 
 def test_a_changed_delivery_is_a_re_delivery(home: Home, folder: Path) -> None:

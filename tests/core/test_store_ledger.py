@@ -20,6 +20,7 @@ from mediafm_core.store.manifest import Manifest
 from tests.catalogue import LONG, SILENT, TITLES, with_media
 from tests.fakes import Fakes, apply, deliver, done, make_home
 from tests.full_disk import no_file_beyond
+from tests.ledgers import dump
 
 quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 KEY = ArtifactKey("deliveries", "x", fingerprint("deliveries", {}))
@@ -57,7 +58,7 @@ def test_a_home_lies_in_its_own_folder_whatever_that_is_called(tmp_path: Path, n
 def test_making_a_home_twice_changes_nothing(home: Home) -> None:
     deliver(home, SILENT)
     again = Home.create(home.root)
-    assert again.ledger.dump() == home.ledger.dump()
+    assert dump(again.ledger) == dump(home.ledger)
     again.ledger.close()
 
 
@@ -163,9 +164,9 @@ def test_the_ledger_made_again_from_the_objects_is_the_same(tmp_path: Path) -> N
     apply(home)
     deliver(home, with_media(LONG, "other pictures"))
     apply(home)
-    before, state = home.ledger.dump(), read_state(home)
+    before, state = dump(home.ledger), read_state(home)
     fresh = rebuilt(home)
-    assert fresh.ledger.dump() == before
+    assert dump(fresh.ledger) == before
     assert read_state(fresh) == state
     assert len(before["artifacts"]) > len(TITLES)
     fresh.ledger.close()
@@ -177,18 +178,18 @@ def test_any_declarations_come_back(tmp_path_factory: pytest.TempPathFactory, sa
     home = Home.create(tmp_path_factory.mktemp("home"))
     for subject, name, value in said:
         home.declare(subject, name, {"é": [value]})
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     fresh = rebuilt(home)
-    assert fresh.ledger.dump() == before
+    assert dump(fresh.ledger) == before
     fresh.ledger.close()
 
 
 def test_rebuilding_what_is_there_adds_what_is_missing_and_changes_nothing(tmp_path: Path) -> None:
     home = make_home(tmp_path, [SILENT])
     apply(home)
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     home.rebuild_ledger()
-    assert home.ledger.dump() == before
+    assert dump(home.ledger) == before
     home.ledger.close()
 
 
@@ -207,9 +208,9 @@ def test_leftovers_of_a_killed_write_are_no_artifacts(tmp_path: Path) -> None:
     home = make_home(tmp_path, [SILENT])
     apply(home)
     (tmp_path / "artifacts" / "shots" / "silent" / ".partial-0").write_bytes(b"PAR1")
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     fresh = rebuilt(home)
-    assert fresh.ledger.dump() == before
+    assert dump(fresh.ledger) == before
     fresh.ledger.close()
 
 
@@ -243,9 +244,9 @@ def test_eight_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [d.sequence for d in home.ledger.declarations()] == list(range(1, 2 * N_PROCESSES * N_EACH + 1))
     assert len(home.ledger.artifacts()) == N_PROCESSES * N_EACH + N_EACH
     assert home.ledger.failures()[KEY].attempts == N_PROCESSES * N_EACH
-    before = home.ledger.dump()
+    before = dump(home.ledger)
     fresh = rebuilt(home)
-    assert fresh.ledger.dump() == before
+    assert dump(fresh.ledger) == before
     fresh.ledger.close()
 
 

@@ -11,6 +11,7 @@ from mediafm_assets.cli.running import dagster_instance, initialise
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from tests.e2e.scenario import planned_now
+from tests.ledgers import dump
 from tests.narrative_homes import write_titles
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -55,8 +56,8 @@ def check_sound(home: Home, deliveries: list[Path]) -> None:
     """Every title is there and planned, whatever is begun again is harmless, and Dagster's history can be written."""
     assert set(read_state(home).titles) == {delivery.name for delivery in deliveries}
     assert {partition for kind, partition in planned_now(home) if kind == "deliveries"} == set(read_state(home).titles)
-    before = home.ledger.dump()
-    assert initialise(home.root).ledger.dump() == before
+    before = dump(home.ledger)
+    assert dump(initialise(home.root).ledger) == before
     assert not home.rebuild_ledger().changed
     with dagster_instance(home) as instance:
         assert set(instance.get_dynamic_partitions("titles")) <= set(read_state(home).titles)

@@ -32,6 +32,7 @@ from tests.e2e.scenario import (
     run_plan,
 )
 from tests.homes import declare_small_encoder, deliver, describe, materialised, subtitle
+from tests.ledgers import dump
 
 
 def redeliver_alpha(
@@ -214,13 +215,13 @@ def test_a_delivery_in_the_landing_folder_is_made_by_ingest_as_the_plan_said(hom
 
 
 def test_a_refused_delivery_leaves_the_rest_as_it_was_and_lets_others_in(home):
-    before = home.ledger.dump()["declarations"]
+    before = dump(home.ledger)["declarations"]
     (home.landing / "broken").mkdir()
     (home.landing / "broken" / "media.mp4").write_bytes(b"no film at all" * 100)
     account = run(home, ingest, landing_config(["broken"]), planned=frozenset())
     assert account.success
     assert account.agrees, account
-    assert home.ledger.dump()["declarations"] == before
+    assert dump(home.ledger)["declarations"] == before
     assert [rejection.delivered_as for rejection in home.ledger.rejections()] == ["broken"]
 
 

@@ -25,6 +25,7 @@ from mediafm_core.store.pointer import POINTER, read_pointer
 from tests import homes
 from tests.e2e.scenario import SNAPSHOT, Account, Pairs, Scenario, of_title, planned_now, run, run_plan
 from tests.homes import declare_small_encoder
+from tests.ledgers import dump
 from tests.narrative_homes import LENGTHS, N_TITLES, WORLD, build_ingested_home, one_thread, write_titles
 
 FIRST_TITLE, NEW_TITLE = "narrative-w5-000001", "narrative-w5-000099"
@@ -292,10 +293,10 @@ def test_every_delivered_clip_is_scored(live_home):
 
 @pytest.mark.parametrize("asset", ["labels", "probe_heads", "predictions", "probe_report", "release"])
 def test_making_anything_again_changes_nothing(live_home, asset):
-    before = seen(live_home), live_home.ledger.dump()
+    before = seen(live_home), dump(live_home.ledger)
     again = [key[:2] for key in live_home.ledger.committed_in_order() if key.kind == asset]
     account = run(live_home, refresh, pairs_config(again), planned=frozenset())
     assert account.success
     assert account.executed == account.committed == frozenset()
     assert account.materialised == frozenset(again)
-    assert (seen(live_home), live_home.ledger.dump()) == before
+    assert (seen(live_home), dump(live_home.ledger)) == before
