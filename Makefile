@@ -37,7 +37,7 @@ dev: $(READY) ## Open the Dagster UI and run its daemon on this home, on 127.0.0
 test: $(READY) ## Run the fast tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -q
 
-slow: $(READY) ## Run the slow tests: kills, faults, scale
+slow: $(READY) ## Run the slow tests: kills, faults, fuzzing, long walks
 	$(BIN)/python -m pytest -m slow -q
 
 check: $(READY) ## Format, lint, types, import contracts
