@@ -26,6 +26,7 @@ from mediafm_assets.partitions import sync
 from mediafm_assets.postponed import for_automation, postponed
 from mediafm_assets.resources import HomeResource, is_alive
 from mediafm_assets.told import Look, untold
+from mediafm_core.execution import count_deaths
 from mediafm_core.identity import fingerprint
 from mediafm_core.ingest.taking import arrivals
 from mediafm_core.planning.state import State, Step
@@ -175,6 +176,7 @@ def _settle_abandoned(instance: dg.DagsterInstance, home: HomeResource) -> None:
     A run that died while it worked has left a lock that nobody holds. One that died before or after has none: there
     only its process tells.
     """
+    count_deaths(home.open())
     for run_id in home.abandoned():
         _end(instance, run_id)
         home.forget(run_id)

@@ -1,12 +1,14 @@
 """Carrying out steps: skip what exists, commit what is made, name what failed, go on with the rest."""
 
+import json
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
-from mediafm_core.catalogue.kinds import UNPARTITIONED, split_partition
+from mediafm_core.catalogue.kinds import UNPARTITIONED, ArtifactKey, split_partition
 from mediafm_core.errors import BudgetError, DeliveryError, DeviceError, MediaFMError, PlanError, StoreError
 from mediafm_core.lookahead import Coming, Lookahead
 from mediafm_core.planning.desired import Desired, desired, encoder_steps, release
@@ -14,7 +16,7 @@ from mediafm_core.planning.plan import snapshot_step
 from mediafm_core.planning.state import State, Step
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home, now, provenance
-from mediafm_core.store.lease import lease
+from mediafm_core.store.lease import abandoned, lease
 from mediafm_core.store.manifest import Manifest
 from mediafm_core.workbench import Bench, Draft, Outcome, Reporter, Stage, Status
 
@@ -128,11 +130,24 @@ def _carry_out_one(bench: Bench, step: Step, stage: Stage) -> Outcome:
     outcome = _kept(bench, step) or _waiting(bench, step)
     if outcome is None:
         told = partial(bench.reporter.advance, 0.0, "another run is making it")
-        with lease(bench.home.work / "steps", step.key.fingerprint, told):
+        with lease(steps_under_way(bench.home), step.key.fingerprint, told, json.dumps(step.key)):
             outcome = _kept(bench, step) or _made(bench, step, stage)
     if stage.settle and outcome.status in (Status.MADE, Status.KEPT):
         stage.settle(bench, step)
     return outcome
+
+
+def steps_under_way(home: Home) -> Path:
+    """The folder of the leases of steps."""
+    return home.work / "steps"
+
+
+def count_deaths(home: Home) -> list[ArtifactKey]:
+    """Count the death of a process against the step that it worked on, so that one which kills every run is parked."""
+    keys = [ArtifactKey(*json.loads(said)) for said in abandoned(steps_under_way(home))]
+    for key in keys:
+        home.ledger.fail(key, "The process that worked on it died.", final=False)
+    return keys
 
 
 def _kept(bench: Bench, step: Step) -> Outcome | None:

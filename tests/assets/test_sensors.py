@@ -1,5 +1,6 @@
 """Sensors: what has arrived is taken once, what is missing is asked for, and nothing is asked for in vain."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ from mediafm_assets.jobs import (
 )
 from mediafm_assets.sensors import MAX_STEPS_PER_RUN, new_titles, reconcile
 from mediafm_core.catalogue.kinds import KINDS
+from mediafm_core.execution import steps_under_way
 from mediafm_core.ingest.listing import COMPLETE
 from mediafm_core.ingest.taking import SETTLE_S
 from mediafm_core.planning.plan import plan
@@ -264,6 +266,21 @@ def test_a_parked_step_is_not_asked_for_again(home, instance, tmp_path):
             home.ledger.fail(steps[kind], "it never works", final=False)
     asked_for = asked(reconcile, home, instance).run_config["ops"]["carry_out_steps"]["config"]["steps"]
     assert [kind for kind, _ in asked_for] == ["metadata_embedding"]  # all else of the title waits for its shots
+
+
+def test_a_step_that_kills_every_run_is_parked_and_the_others_go_on(home, instance, tmp_path):
+    homes.ingest(home, deliver(tmp_path, "gamma"))
+    key = next(step.key for step in plan(read_state(home)).steps if step.key.kind == "shots")
+    for _ in range(MAX_ATTEMPTS):
+        request = asked(reconcile, home, instance)
+        assert list(key[:2]) in request.run_config["ops"]["carry_out_steps"]["config"]["steps"]
+        left = steps_under_way(home) / key.fingerprint
+        left.parent.mkdir(exist_ok=True)
+        left.write_text(json.dumps(key))  # as the kernel leaves it when it kills the process
+        submit(refresh, request, instance, dg.DagsterRunStatus.FAILURE)
+    asked_for = asked(reconcile, home, instance).run_config["ops"]["carry_out_steps"]["config"]["steps"]
+    assert [kind for kind, _ in asked_for] == ["deliveries", "metadata_embedding"]
+    assert home.ledger.failures()[key].parked
 
 
 def test_a_run_that_keeps_dying_is_not_asked_for_without_end(home, instance, tmp_path):

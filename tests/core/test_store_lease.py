@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mediafm_core.execution import carry_out
 from mediafm_core.store.home import Home
-from mediafm_core.store.lease import lease
+from mediafm_core.store.lease import abandoned, lease
 from mediafm_core.workbench import LogReporter, Outcome, Stage, Status
 from tests.catalogue import SILENT
 from tests.fakes import Fakes, make_home, pairs, planned
@@ -19,7 +19,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from mediafm_core.store.lease import lease
-with lease(Path(sys.argv[1]), "a", lambda: None):
+with lease(Path(sys.argv[1]), "a", lambda: None, "my work"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -45,6 +45,20 @@ def test_another_process_waits_until_the_holder_dies(tmp_path: Path) -> None:
         with lease(tmp_path, "a", kill):
             assert waited
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_dead_holder_was_at_is_told_once_and_what_a_living_one_is_at_never(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:  # noqa: S603
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert abandoned(tmp_path) == []
+        holder.kill()
+    assert abandoned(tmp_path) == ["my work"]
+    assert abandoned(tmp_path) == []
+    with lease(tmp_path, "a", never, "other work"):
+        assert abandoned(tmp_path) == []
+    assert abandoned(tmp_path) == []
 
 
 def test_it_is_held_by_one_thread_at_a_time_and_again_by_its_own(tmp_path: Path) -> None:
