@@ -4,7 +4,7 @@ A budget is one run's. Were its steps asked for again at the next tick, the next
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ def postponed(home: Home) -> list[Postponed]:
     return [each for each in waiting if time.time() - each.since < _DAY_S]
 
 
-def note(home: Home, outcomes: Iterable[Outcome]) -> None:
+def note(home: Home, outcomes: Sequence[Outcome]) -> None:
     """Postpone the sorts of work that a run could not afford; what it made is postponed no longer."""
     short = {_sort(o.key.kind, o.key.partition): o.error for o in outcomes if o.is_short}
     made = {_sort(o.key.kind, o.key.partition) for o in outcomes if o.status is Status.MADE}

@@ -142,12 +142,15 @@ def steps_under_way(home: Home) -> Path:
     return home.work / "steps"
 
 
-def count_deaths(home: Home) -> list[ArtifactKey]:
-    """Count the death of a process against the step that it worked on, so that one which kills every run is parked."""
-    keys = [ArtifactKey(*json.loads(said)) for said in abandoned(steps_under_way(home))]
-    for key in keys:
-        home.ledger.fail(key, "The process that worked on it died.", final=False)
-    return keys
+def count_deaths(home: Home) -> None:
+    """Count the death of a process against the step that it worked on, so that one which kills every run is parked.
+
+    A training is spared: it goes on from its last saved state, however often it is cut off, and in a run of its own.
+    """
+    for said in abandoned(steps_under_way(home)):
+        key = ArtifactKey(*json.loads(said))
+        if key.kind != "mediafm_encoder":
+            home.ledger.fail(key, "The process that worked on it died.", final=False)
 
 
 def _kept(bench: Bench, step: Step) -> Outcome | None:

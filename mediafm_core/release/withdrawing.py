@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Container
 from dataclasses import asdict
 from io import BytesIO
+from itertools import product
 
 import pyarrow.parquet as pq
 
@@ -69,9 +70,13 @@ def free_withdrawn(home: Home) -> dict[TitleId, Freed]:
         What was deleted, by title; nothing for those of which nothing was left, or which readers still see.
     """
     withdrawn = {TitleId(title): body["at"] for title, body in home.ledger.declared(WITHDRAWN).items() if body}
+    if not withdrawn:
+        return {}
+    places = _places(home, withdrawn)  # where a worker that was late may have committed
+    late = {_title_of(key) for key in home.ledger.committed_in_order(places)}
     freed = {title: body["withdrawn_at"] for title, body in home.ledger.declared(_FREED).items()}
     failed = {_title_of(key) for key in home.ledger.failures()}
-    left = [t for t, at in withdrawn.items() if freed.get(t) != at or t in failed or _has_rows(home, t)]
+    left = [title for title, at in withdrawn.items() if freed.get(title) != at or title in failed | late]
     if not left:
         return {}
     seen = _seen(home, withdrawn)
@@ -84,19 +89,15 @@ def free_withdrawn(home: Home) -> dict[TitleId, Freed]:
     return done
 
 
-def _has_rows(home: Home, title: str) -> bool:
-    """Whether an artifact of a title is committed: some worker was late, or the title was not freed yet."""
-    return bool(home.ledger.committed_in_order(_partitions(home, title)))
-
-
-def _partitions(home: Home, title: str) -> dict[str, list[str]]:
-    """By asset, every partition that a title has or had."""
-    found = {}
-    for kind in _OF_TITLE:
-        others = [axis for axis in kind.axes if axis != "title"]
-        names = [{axis: name} for axis in others for name in home.ledger.declared(axis)] if others else [{}]
-        found[kind.name] = [join_partition(**name, title=title) for name in names]
-    return found
+def _places(home: Home, titles: Collection[str]) -> dict[str, list[str]]:
+    """By asset, every partition that these titles have or had."""
+    named = {axis: list(home.ledger.declared(axis)) for kind in _OF_TITLE for axis in kind.axes if axis != "title"}
+    named["title"] = list(titles)
+    rows = {kind: product(*(named[axis] for axis in kind.axes)) for kind in _OF_TITLE}
+    return {
+        kind.name: [join_partition(**dict(zip(kind.axes, row, strict=True))) for row in of_kind]
+        for kind, of_kind in rows.items()
+    }
 
 
 def _seen(home: Home, withdrawn: Container[str]) -> frozenset[str]:
@@ -114,7 +115,7 @@ def _free(home: Home, title: TitleId) -> Freed:
     home.ledger.forgive(key for key in home.ledger.failures() if _title_of(key) == title)
     folders = {
         kind: [folder_of(kind, partition) for partition in partitions]
-        for kind, partitions in _partitions(home, title).items()
+        for kind, partitions in _places(home, [title]).items()
     }
     freed = free(home, lambda key: _title_of(key) == title, folders)
     blobs = {sha256: home.blobs.delete(sha256) for sha256 in _own_files(home, title)}

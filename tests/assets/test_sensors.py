@@ -283,6 +283,18 @@ def test_a_step_that_kills_every_run_is_parked_and_the_others_go_on(home, instan
     assert home.ledger.failures()[key].parked
 
 
+def test_a_training_that_is_cut_off_however_often_is_not_parked(home, instance):
+    homes.declare_small_encoder(home, "v2")
+    key = next(step.key for step in plan(read_state(home)).steps if step.key.kind == "mediafm_encoder")
+    left = steps_under_way(home) / key.fingerprint
+    left.parent.mkdir(exist_ok=True)
+    for _ in range(MAX_ATTEMPTS):
+        left.write_text(json.dumps(key))
+        assert asked(reconcile, home, instance).job_name == "train_encoder"
+        assert not left.exists()
+    assert home.ledger.failures() == {}
+
+
 def test_a_run_that_keeps_dying_is_not_asked_for_without_end(home, instance, tmp_path):
     homes.ingest(home, deliver(tmp_path, "gamma"))
     for _ in range(MAX_ATTEMPTS):
