@@ -38,6 +38,7 @@ _READS = (
     *(Read(name=f"clip + {w} before + {w} after", parts=("clip", *_SIDES[w])) for w in WIDTHS),
     *(Read(name=f"clip + neighbours within {w}", parts=("clip", f"within {w}")) for w in WIDTHS),
     Read(name="clip + title mean", parts=("clip", "title mean")),
+    Read(name="clip + title mean + title vector", parts=("clip", "title mean", "title vector")),
     Read(name="clip + 12 before + 12 after + title vector", parts=("clip", *_SIDES[12], "title vector")),
     Read(name="clip + 12 before + 12 after + title mean", parts=("clip", *_SIDES[12], "title mean")),
     Read(name="clip + windows + title mean", parts=("clip", *_WINDOWS, "title mean")),

@@ -97,6 +97,14 @@ def test_a_row_for_each_variant_and_task_counted_as_they_come(made: list[Ablatio
     assert all(r.row.low <= r.row.high for r in made)
 
 
+def test_without_an_encoder_clips_are_read_in_every_way_that_an_encoder_may_choose(material, encoder) -> None:
+    (fused,) = [f for f in families(material, encoder, "v1") if FUSED_ROW in {v.name for v in f.variants}]
+    reads = {variant.name: variant.reads for variant in fused.variants}
+    assert {(read,) for read in CONTEXTUAL_READS} < set(reads.values())
+    assert reads["fused + title mean + metadata"] == (READS["clip + title mean + title vector"],)
+    assert reads["fused + 12 before + 12 after + metadata"] == (READS["clip + 12 before + 12 after + title vector"],)
+
+
 def test_two_rows_of_one_name_are_refused(material, encoder) -> None:
     with pytest.raises(IdentityError, match="'fused'"):
         families(material, encoder, "v1", others={FUSED_ROW: encoder})

@@ -167,12 +167,18 @@ def _contextual(name: str) -> Variant:
 
 
 def _of_fused() -> tuple[Variant, ...]:
-    """The report's baselines, and every other way to read windows of fused vectors."""
+    """The report's baselines, and every other way to read a clip of fused vectors: all that an encoder may choose, too.
+
+    Where an encoder gives a vector of the title, the metadata's embedding stands.
+    """
     named = {read.name: name for name, read in BASELINES.items()}
-    windows = [read for read in READS.values() if read.parts[0] == "clip" and "title vector" not in read.parts]
-    rows = [_plain(read.name, FUSED_ROW + read.name.removeprefix("clip")) for read in windows]
+    rows = [_plain(read.name, _as_fused(read)) for read in READS.values() if read.parts[0] == "clip"]
     assert {row.name for row in rows if row.reads[0].name in named} <= set(BASELINES), "one name for one row"
     return (_plain("position", "position only"), _plain("title vector", METADATA), *rows)
+
+
+def _as_fused(read: Read) -> str:
+    return FUSED_ROW + read.name.removeprefix("clip").replace("title vector", "metadata")
 
 
 def _of_encoder() -> tuple[Variant, ...]:
