@@ -193,7 +193,8 @@ def _refused(home: Home) -> dg.AssetCheckResult:
 def canaries_are_steady(home: HomeResource) -> dg.AssetCheckResult:
     """Reads the last measurement of each watched suite; what moved is said with what to do.
 
-    A warning alone where nothing moved, but a suite that is watched or live was not measured twice in a row.
+    Of encoders behind a server it says beside that from which distance on a drift is seen at all. A warning alone where
+    nothing moved, but a suite that is watched or live was not measured twice in a row.
     """
     return _canaries(home.open())
 
@@ -210,7 +211,9 @@ def _canaries(home: Home) -> dg.AssetCheckResult:
     late = overdue(home, state, 2 * CANARIES.every_s)
     said = [{"suite": each.suite, "what": "canaries", "figures": each.said, "advice": MEASURE} for each in late]
     severity = dg.AssetCheckSeverity.WARN if late and not moved else dg.AssetCheckSeverity.ERROR
-    return _result([*moved, *said], len(last), severity)
+    result = _result([*moved, *said], len(last), severity)
+    sees = [{"suite": each.suite, "sees": seen} for each in last for seen in each.sees_said]
+    return result._replace(metadata={**result.metadata, "sees": table_metadata(sees)} if sees else result.metadata)
 
 
 all_checks = [

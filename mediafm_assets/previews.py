@@ -94,6 +94,7 @@ def _canaries(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     around = [{"what": name, "at the reference": was, "now": now} for name, (was, now) in last.surroundings.items()]
     return {
         "verdict": dg.MetadataValue.text(last.said),
+        **({"sees": dg.MetadataValue.text("; ".join(last.sees_said))} if last.sees_said else {}),
         "findings": table_metadata([*last.findings]),
         "movement": table_metadata(rows),
         "scores": table_metadata(scores),

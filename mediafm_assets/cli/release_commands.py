@@ -128,10 +128,14 @@ def promote(
 
     Example: mediafm release promote v2
     """
+    from mediafm_core.drift.guarding import seen_for
+
     opened = open_home(home)
     promote_encoder(opened, name)
-    live = read_state(opened).release
-    console.print(f"live: {live.name if live else None}", markup=False)
+    state = read_state(opened)
+    console.print(f"live: {state.release.name if state.release else None}", markup=False)
+    for said in seen_for(opened, state, name):
+        console.print(f"canaries are steady; {said}", markup=False)
 
 
 def promote_encoder(home: Home, name: str) -> list[Outcome]:

@@ -56,7 +56,15 @@ def canary_alarm(home: Home, state: State, encoder: str) -> Alarm | None:
         return Alarm(f"canaries of suite {suite}: {said}", f"{MEASURE} {again}")
     if not found.findings:
         return None
-    return Alarm(f"canaries of suite {suite}: {found.moved_said}", found.found[0].advice)
+    said = "; ".join([found.moved_said, *found.sees_said])
+    return Alarm(f"canaries of suite {suite}: {said}", found.found[0].advice)
+
+
+def seen_for(home: Home, state: State, encoder: str) -> list[str]:
+    """What the last measurement of an encoder's suite could see, in words; nothing of limits that are exact."""
+    suite = next(each.suite for each in state.encoders if each.name == encoder)
+    found = latest(home, state, suite)
+    return found.sees_said if found else []
 
 
 def overdue(home: Home, state: State, after_s: float) -> list[Overdue]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from mediafm_assets.checks import canaries_evaluation
 from mediafm_assets.cli.app import app
 from mediafm_assets.cli.running import dagster_instance, initialise
 from mediafm_assets.definitions import defs
@@ -120,6 +121,11 @@ def test_a_provider_that_replaces_its_model_is_noticed_by_the_promotion_and_hold
     assert around["numpy"] == [provenance()["numpy"], "9.9"]
     assert around["torch"] == [provenance()["torch"]] * 2
 
+    (sees,) = measured()["sees"]
+    assert sees in said
+    assert sees in str(canaries_evaluation(home).metadata["sees"])
+
     assert promoted_in_the_ui(home, "v2").success  # the provider has gone back
     assert live(home) == "v2-r1"
     assert (measured()["verdict"], len(server.texts)) == ("steady", 5 * N_INPUTS)
+    assert f"canaries are steady; {sees}" in told(home, "release", "promote", "v2")

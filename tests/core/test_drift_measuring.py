@@ -290,6 +290,20 @@ def test_a_provider_too_noisy_to_watch_alarms_says_so_and_once_accepted_is_calib
     assert [each.how for each in watched.measured().found] == ["noisy"]
 
 
+def test_an_alarm_says_what_the_limits_that_it_was_held_to_can_see(tmp_path: Path) -> None:
+    watched = noisy_provider(tmp_path)
+    spec = catalogue.encoder("v1", of=watched.suite)
+    watched.home.declare("encoder", "v1", asdict(spec))
+    watched.run()
+    (seen_now,) = guarding.seen_for(watched.home, read_state(watched.home), "v1")
+    assert seen_now.startswith("text, provisional limits: a drift of all inputs is seen from 5.0e-05 on")
+    watched.disturbed = {Modality.TEXT: noise(1e-3)}
+    watched.run()
+    alarm = canary_alarm(watched.home, read_state(watched.home), "v1")
+    assert alarm is not None
+    assert alarm.found.endswith(f"; {seen_now}")
+
+
 def test_a_drift_that_is_accepted_widens_no_limit(tmp_path: Path) -> None:
     watched = noisy_provider(tmp_path)
     watched.run()
