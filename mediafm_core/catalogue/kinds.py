@@ -43,7 +43,7 @@ _KINDS = (
     ArtifactKind(name="labels", axes=("task",), code_version=1, suffix=".parquet"),
     ArtifactKind(name="probe_heads", axes=("encoder", "task"), code_version=2, suffix=".safetensors"),
     ArtifactKind(name="predictions", axes=("encoder", "title"), code_version=1, suffix=".parquet"),
-    ArtifactKind(name="probe_report", axes=("encoder",), code_version=2, suffix=".json"),
+    ArtifactKind(name="probe_report", axes=("encoder",), code_version=3, suffix=".json"),
     ArtifactKind(name="ablation_report", axes=("encoder",), code_version=3, suffix=".json"),
     ArtifactKind(name="canaries", axes=("suite",), code_version=1, suffix=".parquet"),
     ArtifactKind(name="release", axes=("encoder",), code_version=1, suffix=".json"),

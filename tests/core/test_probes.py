@@ -264,7 +264,8 @@ def test_the_report_has_contextual_and_every_baseline_for_each_task(titles, prob
     assert all(r.low <= r.value <= r.high for r in rows)
     held_out = probes["genre"].held_out
     assert rows[0].value == measure(Metric.MACRO_AP, held_out.scores, held_out.labels.targets, held_out.labels.of)
-    assert [r.dims for r in rows[1:7]] == [DIMS, 2 * DIMS, 3 * DIMS, 2 * DIMS, 4 * DIMS, 7]
+    assert [r.dims for r in rows[1:7]] == [DIMS, 2 * DIMS, 3 * DIMS, 2 * DIMS, 4 * DIMS, 8 * DIMS]
+    assert [r.dims for r in rows[7:9]] == [7 * DIMS + 9, 7]
     assert rows == report_rows([probes["genre"], probes["popularity"]], fused, n_draws=20)
 
 
