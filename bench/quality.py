@@ -1,177 +1,51 @@
-"""Do contextual embeddings beat what needs no learning? `python -m bench.quality --world 6 7 --seed 0 1 2`.
+"""Do contextual embeddings beat what needs no learning? `python -m bench.quality --world 7 8 --seed 0 1 2`.
 
 Synthetic titles throughout. In each world an encoder is trained on some titles, heads are fitted on others, and others
 still are scored. Fused embeddings are read in each way that the encoder's are, and in more. Each result is a row of a
-file; a row that is there already is not made again, so a run that was cut off goes on. `--table` prints what the file
-holds and `--plot` draws it. `--baselines` prints what needs no learning, and trains and keeps nothing.
+file; a row that is there already is not made again, and neither is an encoder, so a run that was cut off goes on.
+`--table` prints what the file holds and `--plot` draws it. `--baselines` prints what needs no learning, and trains and
+keeps nothing.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from bench.measuring import cpu_s, torch_threads
+from bench.measuring import torch_threads
+from bench.quality_encoders import READINGS, UNTRAINED, Setting, encoder_of, read_by
 from bench.quality_plot import draw
 from bench.quality_table import table
-from bench.titles import fused_arrays
-from mediafm_core.narrative.config import WorldConfig
-from mediafm_core.narrative.delivery import labels_table
-from mediafm_core.narrative.titles import NarrativeTitle, title
-from mediafm_core.narrative.world import World
-from mediafm_core.pretraining.config import PretrainingConfig
-from mediafm_core.pretraining.presets import preset_config
+from bench.quality_titles import LENGTHS, Catalogue
 from mediafm_core.probes.comparing import difference, interval
-from mediafm_core.probes.features import FUSED, Origin, TitleShots
-from mediafm_core.probes.heads import score
-from mediafm_core.probes.labels import LabelSet, OutOfFold
-from mediafm_core.probes.probing import fit_head
-from mediafm_core.probes.reading import merge_labels
-from mediafm_core.probes.reads import READS, read_label_set
+from mediafm_core.probes.labels import OutOfFold
+from mediafm_core.probes.reads import CONTEXTUAL_READS, READS
 from mediafm_core.probes.tasks import TASKS
-from mediafm_core.sequence.titles import TitleArrays
 
 RESULTS = Path(__file__).with_name("quality.jsonl")
+ENCODERS = Path(__file__).parents[1] / ".cache" / "quality"
 BASELINES = (
     "clip",
     "clip + 12 before + 12 after",
     "clip + neighbours within 12",
     "clip + title mean",
     "clip + 12 before + 12 after + title mean",
-    "clip + title vector",
     "clip + windows + title mean",
     "clip + windows + cosines",
+    "title vector",
+    "clip + title vector",
+    "clip + title mean + title vector",
+    "clip + 12 before + 12 after + title vector",
 )
 """How fused embeddings are read; each is a row. Where no encoder has made a title's vector it is the metadata's."""
 
 CONTROL = "position"
 """Where a clip stands, and nothing else: it must tell nothing."""
 
-READERS = ("clip", "clip + title vector", "clip + 12 before + 12 after", "clip + title mean")
+READERS = tuple(read.name for read in CONTEXTUAL_READS)
 """Among these the heads of an encoder choose, inside their own titles."""
-
-UNTRAINED = "untrained"
-"""In a preset's place: the preset `mediafm` with fresh weights and the corpus's means."""
-
-
-class Made(NamedTuple):
-    """One title."""
-
-    given: NarrativeTitle
-    arrays: TitleArrays
-
-    def shots(self, vectors: np.ndarray, origin: Origin, title_vector: np.ndarray | None = None) -> TitleShots:
-        """Its shots with some vectors, (S, D)."""
-        story = self.given.story
-        return TitleShots(
-            title=self.given.id,
-            origin=origin,
-            start_s=story.starts_s,
-            end_s=story.ends_s,
-            vectors=vectors,
-            title_vector=title_vector,
-        )
-
-
-class Catalogue:
-    """The titles of one world, each on one side."""
-
-    def __init__(self, world: int, n_learnt: int, n_fitted: int, n_scored: int) -> None:
-        self.world = World.of(WorldConfig(seed=world))
-        self.n_learnt = n_learnt
-        self.fitted = self._made_of(range(n_learnt, n_learnt + n_fitted))
-        self.scored = self._made_of(range(n_learnt + n_fitted, n_learnt + n_fitted + n_scored))
-
-    @cached_property
-    def learnt(self) -> list[Made]:
-        """The titles that encoders are trained on, made when one is."""
-        return self._made_of(range(self.n_learnt))
-
-    def _made_of(self, seeds: Iterable[int]) -> list[Made]:
-        return [self._made(seed) for seed in seeds]
-
-    def _made(self, seed: int) -> Made:
-        given = title(self.world, seed)
-        return Made(given, fused_arrays(self.world, given))
-
-    @property
-    def judged(self) -> list[Made]:
-        """The titles that have labels."""
-        return self.fitted + self.scored
-
-    @cached_property
-    def labels(self) -> Mapping[str, tuple[LabelSet, LabelSet]]:
-        """For each task the clips to fit on and the clips to score."""
-        tables: dict[str, pa.Table] = {made.given.id: labels_table(made.given) for made in self.judged}
-        sets = {name: merge_labels(tables, task) for name, task in TASKS.items()}
-        sides = [{made.given.id for made in side} for side in (self.fitted, self.scored)]
-        return {name: (each.of_titles(sides[0]), each.of_titles(sides[1])) for name, each in sets.items()}
-
-    def scores(self, shots: Mapping[str, TitleShots], readers: Sequence[str]) -> dict[str, tuple[OutOfFold, str]]:
-        """By task, the scores of the held-out clips and the reader that the head chose."""
-        found = {}
-        for name, (fit, held_out) in self.labels.items():
-            head = fit_head(fit, [read_label_set(READS[reader], shots, fit) for reader in readers])
-            scores = score(head, read_label_set(READS[head.read], shots, held_out))
-            found[name] = (OutOfFold(held_out, scores), head.read)
-        return found
-
-
-class Setting(NamedTuple):
-    """What an encoder is made from, beside its world and its seed."""
-
-    preset: str
-    changes: Sequence[str]  # of its configuration, e.g. trainer.steps=200
-
-    def config(self, world: World) -> PretrainingConfig:
-        """For the widths of this world."""
-        c = world.config
-        dims = (c.video_dims, c.audio_dims, c.text_dims)
-        preset = "mediafm" if self.preset == UNTRAINED else self.preset
-        return PretrainingConfig.from_json(
-            preset_config(preset, modality_dims=dims, metadata_dims=c.text_dims, changes=self.changes)
-        )
-
-
-class Read(NamedTuple):
-    """Shots as an encoder has them, and what that took."""
-
-    shots: dict[str, TitleShots]
-    cpu_s: float
-    held_out_loss: float | None
-
-
-def read_by(catalogue: Catalogue, setting: Setting, seed: int) -> Read:
-    """Train an encoder on the one side and read the others with it."""
-    from mediafm_core.contextual.embedding import embed_title
-    from mediafm_core.pretraining.corpus import InMemory
-    from mediafm_core.pretraining.trainer import train
-
-    config = setting.config(catalogue.world)
-    if setting.preset == UNTRAINED:
-        still = replace(config.trainer, steps=1, muon_rate=1e-12, adamw_rate=1e-12, held_out_share=0.0, patience=0)
-        config = replace(config, trainer=still)
-    began_s = cpu_s()
-    trained = train(InMemory([made.arrays for made in catalogue.learnt]), config, seed=seed, report=_tell)
-    took_s = cpu_s() - began_s
-    origin, shots = Origin(setting.preset, catalogue.world.suite.id), dict[str, TitleShots]()
-    for made in catalogue.judged:
-        embedded = embed_title(trained.encoder, made.arrays.fused, made.arrays.metadata, title=made.given.id)
-        shots[made.given.id] = made.shots(embedded.shots, origin, embedded.title)
-    return Read(shots, took_s, trained.held_out_losses[-1][1] if trained.held_out_losses else None)
-
-
-def _tell(progress: Any) -> None:
-    if progress.step % 100 == 0:
-        sys.stderr.write(f"  step {progress.step}/{progress.steps}, MSM {progress.msm:.3f}\n")
-
 
 Scored = Mapping[str, Mapping[str, OutOfFold]]
 """By reader and task."""
@@ -179,18 +53,18 @@ Scored = Mapping[str, Mapping[str, OutOfFold]]
 
 def baselines(catalogue: Catalogue, readers: Sequence[str]) -> Scored:
     """What fused embeddings reach, by each of these readers."""
-    origin = Origin(FUSED, catalogue.world.suite.id)
-    shots: dict[str, TitleShots] = {
-        made.given.id: made.shots(made.arrays.fused, origin, made.arrays.metadata) for made in catalogue.judged
+    return {
+        reader: {task: out for task, (out, _) in catalogue.scores(catalogue.fused, [reader]).items()}
+        for reader in readers
     }
-    return {reader: {task: out for task, (out, _) in catalogue.scores(shots, [reader]).items()} for reader in readers}
 
 
-def baseline_rows(found: Scored, number: int) -> list[dict[str, Any]]:
+def baseline_rows(found: Scored, number: int, lengths: str = "short") -> list[dict[str, Any]]:
     """The rows of what needs no learning; the control is no bar."""
     return [
         {
             "world": number,
+            "lengths": lengths,
             "seed": None,
             "features": f"fused: {reader}",
             "task": task,
@@ -213,57 +87,87 @@ def _figures(out: OutOfFold) -> dict[str, float]:
     return dict(zip(("value", "low", "high"), (round(float(x), 4) for x in interval(out)), strict=True))
 
 
-def encoder_rows(
-    catalogue: Catalogue, number: int, setting: Setting, seed: int, best: Mapping[str, OutOfFold], name: str
-) -> Iterator[dict[str, Any]]:
-    """The rows of one encoder, each with its difference from the task's best baseline."""
-    read = read_by(catalogue, setting, seed)
-    made = {"cpu_s": round(read.cpu_s), "held_out_loss": read.held_out_loss}
-    for task, (out, reader) in catalogue.scores(read.shots, READERS).items():
-        gap = [round(float(x), 4) for x in difference(out, best[task])]
-        row = {"world": number, "seed": seed, "features": name, "task": task, **_figures(out)}
-        yield {**row, "reader": reader, "difference": gap, **made}
+class Run:
+    """What is asked of one world.
+
+    Args:
+        catalogue: its titles.
+        number: its seed.
+        encoders: the folder where encoders are kept.
+    """
+
+    def __init__(self, catalogue: Catalogue, number: int, encoders: Path) -> None:
+        self._catalogue, self._number, self._encoders = catalogue, number, encoders
+        self._labels = {"world": number, "lengths": catalogue.lengths}
+
+    def baselines(self) -> tuple[list[dict[str, Any]], dict[str, OutOfFold]]:
+        """The rows of what needs no learning, and the best of them for each task."""
+        found = baselines(self._catalogue, (*BASELINES, CONTROL))
+        return baseline_rows(found, self._number, self._catalogue.lengths), bars(found)
+
+    def encoder(
+        self, name: str, setting: Setting, seed: int, best: Mapping[str, OutOfFold], reading: str
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of one encoder, each with its difference from the task's best baseline."""
+        encoder = encoder_of(self._catalogue, setting, seed, self._encoders)
+        shots = read_by(self._catalogue, encoder.model, name, reading)
+        for task, (out, reader) in self._catalogue.scores(shots, READERS).items():
+            gap = [round(float(x), 4) for x in difference(out, best[task])]
+            row = {**self._labels, "seed": seed, "features": name, "task": task, **_figures(out)}
+            yield {**row, "reader": reader, "difference": gap, **encoder.facts}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the rows that are asked for and not there yet."""
     asked = _parser().parse_args(arguments)
     if asked.baselines is not None:
-        return _print_baselines(asked.world, asked.titles, asked.baselines or (*BASELINES, CONTROL))
+        return _print_baselines(asked)
     rows = [json.loads(line) for line in asked.out.read_text().splitlines()] if asked.out.exists() else []
     if asked.table or asked.plot:
         print(table(rows))
         if asked.plot:
             draw(rows, asked.plot)
         return 0
-    settings = {name if not asked.name else asked.name: Setting(name, asked.set) for name in asked.preset}
-    known = {(row["world"], row["seed"], row["features"]) for row in rows}
+    known = {(row["world"], row["lengths"], row["seed"], row["features"]) for row in rows}
     with torch_threads(1), asked.out.open("a") as out:
         for number in asked.world:
-            wanted = [
-                (n, s, seed) for n, s in settings.items() for seed in asked.seed if (number, seed, n) not in known
-            ]
-            if wanted:
-                _run_world(Catalogue(number, *asked.titles), number, wanted, known, out)
+            _run_world(asked, number, known, out)
     return 0
 
 
-def _print_baselines(worlds: Sequence[int], titles: Sequence[int], readers: Sequence[str]) -> int:
+def _print_baselines(asked: argparse.Namespace) -> int:
     with torch_threads(1):
-        for number in worlds:
-            print(table(baseline_rows(baselines(Catalogue(number, *titles), readers), number)), flush=True)
+        for number in asked.world:
+            found = baselines(
+                Catalogue(number, *asked.titles, lengths=asked.lengths), asked.baselines or (*BASELINES, CONTROL)
+            )
+            print(table(baseline_rows(found, number, asked.lengths)), flush=True)
     return 0
 
 
-def _run_world(
-    catalogue: Catalogue, number: int, wanted: Sequence[tuple[str, Setting, int]], known: set[Any], out: Any
-) -> None:
-    found = baselines(catalogue, (*BASELINES, CONTROL))
-    best = bars(found)
-    _write(out, [row for row in baseline_rows(found, number) if (number, None, row["features"]) not in known])
-    for name, setting, seed in wanted:
+def _run_world(asked: argparse.Namespace, number: int, known: set[Any], out: Any) -> None:
+    wanted = [
+        (name, Setting(preset, asked.set), seed, reading)
+        for preset in asked.preset
+        for seed in asked.seed
+        for reading in asked.reading
+        if (number, asked.lengths, seed, name := _name(asked.name or preset, reading)) not in known
+    ]
+    if not wanted:
+        return
+    catalogue = Catalogue(number, *asked.titles, lengths=asked.lengths)
+    run = Run(catalogue, number, asked.encoders)
+    for name, setting, seed, _ in wanted:  # the long part first: what is kept is not trained again
         sys.stderr.write(f"world {number}, {name}, seed {seed}\n")
-        _write(out, list(encoder_rows(catalogue, number, setting, seed, best, name)))
+        encoder_of(catalogue, setting, seed, asked.encoders)
+    rows, best = run.baselines()
+    _write(out, [row for row in rows if (number, asked.lengths, None, row["features"]) not in known])
+    for name, setting, seed, reading in wanted:
+        _write(out, list(run.encoder(name, setting, seed, best, reading)))
+
+
+def _name(name: str, reading: str) -> str:
+    return name if reading == next(iter(READINGS)) else f"{name}, {reading}"
 
 
 def _write(out: Any, rows: Sequence[dict[str, Any]]) -> None:
@@ -274,15 +178,18 @@ def _write(out: Any, rows: Sequence[dict[str, Any]]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.quality", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--world", type=int, nargs="+", default=[6, 7], help="seeds of narrative worlds")
+    parser.add_argument("--world", type=int, nargs="+", default=[7, 8], help="seeds of narrative worlds")
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2], help="of the training")
     parser.add_argument("--preset", nargs="+", default=["mediafm", "paper", UNTRAINED], help="what is trained")
     parser.add_argument("--titles", type=int, nargs=3, default=[1500, 220, 300], help="learnt, fitted, scored")
+    parser.add_argument("--lengths", choices=LENGTHS, default="short", help="of titles, in shots")
+    parser.add_argument("--reading", nargs="+", choices=READINGS, default=["windows"], help="of titles, by encoders")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="PART.FIELD=JSON", help="changes, e.g. trainer.steps=200"
     )
     parser.add_argument("--name", help="what to call a changed preset in the file")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the rows go")
+    parser.add_argument("--encoders", type=Path, default=ENCODERS, help="where encoders are kept, and found again")
     parser.add_argument(
         "--baselines",
         nargs="*",

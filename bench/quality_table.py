@@ -4,29 +4,62 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
+from bench.quality_goals import goals
 from mediafm_core.probes.tasks import TASKS
 
 Rows = Sequence[Mapping[str, Any]]
 
+OURS, OTHERS = "mediafm", ("paper", "untrained")
+"""The encoder that goals are set for, and those that it has to be above."""
+
 
 def table(rows: Rows) -> str:
-    """Two tables for each world: what is reached, and how far its encoders, if any, are above the best baseline."""
-    worlds = sorted({row["world"] for row in rows})
-    return "\n\n".join(part for world in worlds for part in _world([row for row in rows if row["world"] == world]))
+    """For each world what is reached; of its encoders, if any, what is above the best baseline, and what they took."""
+    keys = sorted({_key(row) for row in rows})
+    return "\n\n".join(part for key in keys for part in _world([row for row in rows if _key(row) == key]))
+
+
+def _key(row: Mapping[str, Any]) -> tuple[int, str]:
+    return row["world"], row["lengths"]
+
+
+def _title(rows: Rows) -> str:
+    number, lengths = _key(rows[0])
+    return f"world {number}" if lengths == "short" else f"world {number}, lengths as {lengths}"
 
 
 def _world(rows: Rows) -> list[str]:
     names = list(dict.fromkeys(row["features"] for row in rows))
     values = [[name, *(_spread(_of(rows, name, task)) for task in TASKS)] for name in names]
+    reached = _markdown([_title(rows), *TASKS], values + _best(rows))
     learnt = [name for name in names if any(row["features"] == name and "difference" in row for row in rows)]
-    gaps = [
-        [name, seed, *(_gap(rows, name, seed, task) for task in TASKS)]
-        for name in learnt
-        for seed in _seeds(rows, name)
-    ]
-    title = f"world {rows[0]['world']}"
-    reached = _markdown([title, *TASKS], values + _best(rows))
-    return [reached, _markdown([f"{title}, above the best baseline", "seed", *TASKS], gaps)] if gaps else [reached]
+    return [reached, *(_of_encoders(rows, learnt) if learnt else [])]
+
+
+def _of_encoders(rows: Rows, names: Sequence[str]) -> list[str]:
+    each = [(name, seed) for name in names for seed in _seeds(rows, name)]
+    gaps = [[name, seed, *(_gap(rows, name, seed, task) for task in TASKS)] for name, seed in each]
+    found = [_markdown([f"{_title(rows)}, above the best baseline", "seed", *TASKS], gaps)]
+    trained = [[name, seed, *_training(_one(rows, name, seed, next(iter(TASKS))))] for name, seed in each]
+    if trained := [row for row in trained if len(row) > 2]:
+        head = ["trained", "seed", "CPU-s", "kept step", "MSM held out", "best baseline's", "learnt"]
+        found.append(_markdown(head, trained))
+    if OURS in names:
+        asked = goals(rows, OURS, OTHERS)
+        said = [[goal.asks, "held" if goal.held else "**missed**", goal.said] for goal in asked]
+        found.append(_markdown([f"{_title(rows)}, goals of {OURS}", "", ""], said))
+    return found
+
+
+def _training(row: Mapping[str, Any]) -> list[object]:
+    """What an encoder took, and its loss; nothing of one that was not trained."""
+    if "msm" not in row:
+        return []
+    losses = {name: loss for name, loss in row["msm"].items() if name != "encoder"}
+    best = min(losses, key=lambda name: losses[name]) if losses else ""
+    bar = f"{losses[best]:.3f} ({best})" if losses else ""
+    reached = f"{row['msm']['encoder']:.3f}" if "encoder" in row["msm"] else ""
+    return [row["cpu_s"], row["kept_step"], reached, bar, row["learnt"]]
 
 
 def _best(rows: Rows) -> list[list[str]]:
@@ -53,9 +86,13 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean(values):.3f}{spread}"
 
 
-def _gap(rows: Rows, name: str, seed: int, task: str) -> str:
+def _one(rows: Rows, name: str, seed: int, task: str) -> Mapping[str, Any]:
     (row,) = [r for r in rows if (r["features"], r["seed"], r["task"]) == (name, seed, task)]
-    value, low, high = row["difference"]
+    return row
+
+
+def _gap(rows: Rows, name: str, seed: int, task: str) -> str:
+    value, low, high = _one(rows, name, seed, task)["difference"]
     return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 

@@ -2,13 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from bench.quality import BASELINES, CONTROL, READERS, Catalogue, main
+from bench.quality import BASELINES, CONTROL, READERS, main
+from bench.quality_encoders import READINGS, Setting, encoder_of, read_by
+from bench.quality_goals import goals
 from bench.quality_plot import draw
 from bench.quality_table import table
+from bench.quality_titles import Catalogue
 from mediafm_core.probes.tasks import TASKS
+
+
+def _row(**changes: Any) -> dict[str, Any]:
+    row = {"world": 1, "lengths": "short", "seed": 0, "features": "mediafm", "task": "tone", "value": 0.5}
+    return {**row, "difference": [0.1, 0.0, 0.2], **changes}
 
 
 def test_a_title_is_learnt_from_or_fitted_on_or_scored() -> None:
@@ -29,7 +39,7 @@ def test_fused_embeddings_are_read_in_every_way_that_an_encoder_s_are() -> None:
 def test_bars_are_printed_without_training_or_keeping_anything(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bench.quality.read_by", None)
+    monkeypatch.setattr("bench.quality.encoder_of", None)
     asked = ["--world", "3", "--titles", "1000", "12", "8", "--out", str(tmp_path / "rows.jsonl")]
     main([*asked, "--baselines", "position", "clip", "clip + title vector"])
     _, _, position, *bars, best = [line.split(" | ") for line in capsys.readouterr().out.splitlines()]
@@ -46,7 +56,8 @@ def test_rows_are_made_once_and_carry_their_difference_from_the_best_baseline(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "rows.jsonl"
-    asked = ["--world", "3", "--seed", "0", "--preset", "untrained", "--titles", "3", "12", "8", "--out", str(out)]
+    asked = ["--world", "3", "--seed", "0", "--preset", "untrained", "--titles", "3", "12", "8"]
+    asked += ["--out", str(out), "--encoders", str(tmp_path)]
     main(asked)
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     mine = [row for row in rows if row["features"] == "untrained"]
@@ -62,9 +73,7 @@ def test_rows_are_made_once_and_carry_their_difference_from_the_best_baseline(
 
 def test_the_table_gives_the_mean_over_seeds_and_half_their_spread() -> None:
     rows = [
-        {"world": 1, "seed": seed, "features": "a", "task": task, "value": value, "difference": [0.1, 0.0, 0.2]}
-        for task in TASKS
-        for seed, value in ((0, 0.5), (1, 0.7))
+        _row(seed=seed, features="a", task=task, value=value) for task in TASKS for seed, value in ((0, 0.5), (1, 0.7))
     ]
     assert "| a | 0.600 ± 0.100 |" in table(rows)
     assert "| a | 1 | +0.100 [+0.000, +0.200] |" in table(rows)
@@ -72,11 +81,53 @@ def test_the_table_gives_the_mean_over_seeds_and_half_their_spread() -> None:
 
 def test_the_picture_shows_each_difference_once(tmp_path: Path) -> None:
     rows = [
-        {"world": world, "seed": seed, "features": "a", "task": task, "value": 0.5, "difference": [0.1, 0.0, 0.2]}
-        for task in TASKS
-        for world in (1, 2)
-        for seed in (0, 1)
+        _row(world=world, seed=seed, features="a", task=task) for task in TASKS for world in (1, 2) for seed in (0, 1)
     ]
     draw(rows, tmp_path / "rows.svg")
     drawn = (tmp_path / "rows.svg").read_text()
     assert drawn.count("<use ") >= len(rows)
+
+
+def test_goals_are_held_by_what_the_rows_say_and_by_nothing_else() -> None:
+    def rows(gap: float, low: float) -> list[dict[str, Any]]:
+        mine = [_row(task=task, seed=seed, difference=[gap, low, 1.0]) for task in TASKS for seed in (0, 1)]
+        return mine + [_row(features="paper", task=task, value=0.4, difference=[-0.1, -0.2, 0.0]) for task in TASKS]
+
+    def held(of: list[dict[str, Any]]) -> list[bool]:
+        return [goal.held for goal in goals(of, "mediafm", ("paper", "untrained"))]
+
+    assert held(rows(0.1, 0.05)) == [True, True, True, True]
+    assert held(rows(0.1, -0.05)) == [True, False, True, True]
+    assert held(rows(-0.005, -0.05)) == [False, False, True, True]
+    assert held(rows(-0.02, -0.05)) == [False, False, False, True]
+    unlike = rows(0.1, 0.05)
+    for row in unlike:
+        row["difference"] = [0.1 if row["seed"] else 0.01, 0.005, 1.0]  # a range that is more than half of the mean
+    assert held(unlike) == [True, False, True, True]
+    better = [row | {"value": 0.6} if row["features"] == "paper" and row["task"] == "tone" else row for row in unlike]
+    assert held(better)[-1] is False
+
+
+def test_an_encoder_is_trained_once_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalogue(3, 8, 1, 1)
+    setting = Setting("mediafm", ["trainer.steps=1", "trainer.gru_steps=1", "trainer.shots_per_step=64"])
+    made = encoder_of(catalogue, setting, 0, tmp_path)
+    assert set(made.facts["msm"]) >= {"encoder", "GRU"}
+    monkeypatch.setattr("bench.quality_encoders.train", None)
+    again = encoder_of(catalogue, setting, 0, tmp_path)
+    assert again.facts == made.facts
+    assert all((again.model.state_dict()[name] == part).all() for name, part in made.model.state_dict().items())
+    with pytest.raises(TypeError):  # another seed is another encoder, which would have to be trained
+        encoder_of(catalogue, setting, 1, tmp_path)
+
+
+def test_readings_differ_where_a_title_is_longer_than_the_window(tmp_path: Path) -> None:
+    catalogue = Catalogue(3, 2, 1, 1)
+    encoder = encoder_of(catalogue, Setting("untrained", ["model.window=32"]), 0, tmp_path).model
+    made = catalogue.judged[0]
+    read = {name: read_by(catalogue, encoder, "a", name)[made.given.id].vectors for name in READINGS}
+    assert len({part.tobytes() for part in read.values()}) == len(READINGS)
+    assert all(len(part) == made.given.n_shots for part in read.values())
+    assert np.array_equal(read["the first window"][32:], np.zeros_like(read["windows"][32:]))
+    picked = np.linspace(0, made.given.n_shots - 1, 32).round().astype(int)
+    assert len(np.unique(read["a window of shots evenly picked"], axis=0)) == len(picked)
