@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from mediafm_core.model.config import ModelConfig
+from mediafm_core.model.container import unpack
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.config import ObjectiveConfig, PretrainingConfig, TrainerConfig
 from mediafm_core.pretraining.corpus import InMemory
+from mediafm_core.pretraining.state import FORMAT
 from mediafm_core.sequence.titles import TitleArrays
 
 DIMS = (8, 6, 4)
@@ -45,3 +47,28 @@ def differing(a: MediaFM, b: MediaFM) -> list[str]:
     """Names of the weights in which two encoders differ by a bit or more."""
     others = b.state_dict()
     return [name for name, tensor in a.state_dict().items() if not tensor.equal(others[name])]
+
+
+class Kept(list[bytes]):
+    """All states that a training kept, in order; one that it fell back to stands at the end once more."""
+
+    good: bytes | None = None
+
+    @property
+    def good_step(self) -> int | None:
+        return None if self.good is None else step_of(self.good)
+
+    def save(self, state: bytes) -> None:
+        self.append(state)
+
+    def set_aside(self) -> None:
+        self.good = self[-1]
+
+    def fall_back(self) -> None:
+        assert self.good is not None
+        self.append(self.good)
+
+
+def step_of(state: bytes) -> int:
+    """Steps done in a state."""
+    return int(unpack(state, "a state", FORMAT).manifest["step"])

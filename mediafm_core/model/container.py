@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -43,12 +44,41 @@ def unpack(data: bytes, what: str, format_version: int) -> Contents:
         header = json.loads(data[_N_LENGTH_BYTES : _N_LENGTH_BYTES + int.from_bytes(data[:_N_LENGTH_BYTES], "little")])
         manifest = json.loads(header["__metadata__"][_KEY])
     except (SafetensorError, KeyError, ValueError) as error:
-        raise ArtifactError(
-            what,
-            found=f"{len(data)} bytes that cannot be read ({error})",
-            expected="a safetensors file of ours",
-            next_step="Make it again from its inputs.",
-        ) from error
+        raise _unreadable(what, len(data), error) from error
+    _require_format(manifest, what, format_version)
+    return Contents(tensors, manifest)
+
+
+def manifest_at(path: Path, what: str, format_version: int) -> dict[str, Any]:
+    """Read the manifest of a file that `pack` made, and none of its tensors.
+
+    Args:
+        path: the file, which exists.
+        what: as in `unpack`.
+        format_version: as in `unpack`.
+
+    Raises:
+        ArtifactError: as in `unpack`, but that tensors are whole is not looked at.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            manifest = json.loads((file.metadata() or {})[_KEY])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise _unreadable(what, path.stat().st_size, error) from error
+    _require_format(manifest, what, format_version)
+    return manifest
+
+
+def _unreadable(what: str, n_bytes: int, error: Exception) -> ArtifactError:
+    return ArtifactError(
+        what,
+        found=f"{n_bytes} bytes that cannot be read ({error})",
+        expected="a safetensors file of ours",
+        next_step="Make it again from its inputs.",
+    )
+
+
+def _require_format(manifest: Mapping[str, Any], what: str, format_version: int) -> None:
     if manifest.get("format") != format_version:
         raise ArtifactError(
             what,
@@ -56,4 +86,3 @@ def unpack(data: bytes, what: str, format_version: int) -> Contents:
             expected=f"format {format_version}",
             next_step="Read it with the version of MediaFM that wrote it, or make it again.",
         )
-    return Contents(tensors, manifest)

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, NoReturn
+from functools import partial
+from typing import NoReturn, Protocol
 
 import torch
 from torch import Tensor
@@ -21,24 +22,45 @@ _SLOWER = (
     "`--set trainer.adamw_rate=…`, `--set trainer.warm_up_steps=…` of `mediafm encoder train`."
 )
 
-Checkpoint = Callable[[bytes], None]
-"""Keeps a state, in place of the one before: whole, or not at all."""
+
+class States(Protocol):
+    """Where a training keeps two states: the newest, and beside it the last one that is known to be good.
+
+    Each change is made whole or not at all, whatever ends the process. A training goes on from the newest state, which
+    is the good one where none was saved after it.
+    """
+
+    @property
+    def good_step(self) -> int | None:
+        """Steps done in the good state; None where no state is known to be good."""
+        ...
+
+    def save(self, state: bytes) -> None:
+        """Keep a state as the newest, in place of the one before; the good one stays."""
+        ...
+
+    def set_aside(self) -> None:
+        """Let the newest state be the good one, in place of the one before."""
+        ...
+
+    def fall_back(self) -> None:
+        """Give up what was saved after the good state."""
+        ...
 
 
-def kept(checkpoint: Checkpoint, state: bytes, what: str, left: str) -> None:
-    """Hand a state on.
+def kept(keep: Callable[[], None], what: str, left: str) -> None:
+    """Let a state be kept.
 
     Args:
-        checkpoint: what it is handed to.
-        state: its bytes.
+        keep: does it.
         what: of which training, and which step.
-        left: which state stands if this one cannot be written.
+        left: which state stands if that fails.
 
     Raises:
         TrainingError: it could not be written.
     """
     try:
-        checkpoint(state)
+        keep()
     except OSError as error:
         raise TrainingError(
             what,
@@ -48,41 +70,34 @@ def kept(checkpoint: Checkpoint, state: bytes, what: str, left: str) -> None:
         ) from error
 
 
-class _Saved(NamedTuple):
-    """A state that was handed on."""
-
-    step: int
-    data: bytes
-
-
 class Saver:
     """Hands states on, and sees that the last good one stands at the end.
 
     A state is good once the losses right after it are near the lowest. A training that diverges is noticed some steps
-    later, when a state of weights that are lost already may have taken the place of a good one: so the last good one is
-    held in memory, and put back where the training ends for what it has become.
+    later, when weights that are lost already may have been saved: so the last good state is set aside as soon as it is
+    known to be good, and stands alone where the training ends for what it has become, however often it was killed.
 
     Args:
-        checkpoint: keeps a state; None where none is wanted.
-        resumed: the state that the training goes on from, and its step.
+        states: where they are kept; None where none is wanted.
+        resumed_at: the step of the newest of them, which the training goes on from; None where it begins.
     """
 
-    def __init__(self, checkpoint: Checkpoint | None, resumed: tuple[int, bytes] | None = None) -> None:
-        self._checkpoint = checkpoint
-        self._newest = _Saved(*resumed) if resumed else None
-        self._good: _Saved | None = None
+    def __init__(self, states: States | None, resumed_at: int | None = None) -> None:
+        self._states = states
+        self._newest = resumed_at  # steps done in it
+        self._good = None if states is None or resumed_at is None else states.good_step
 
     def save(self, state: TrainState) -> None:
-        """Hand a state on, if anybody wants it.
+        """Keep a state, if anybody wants it.
 
         Raises:
             TrainingError: it holds a number that is not finite, and is kept from everybody; or it could not be written.
         """
         self.require_finite(state.step, state.tensors())
-        if self._checkpoint is not None:
-            saved = _Saved(state.step, state.to_bytes())
-            kept(self._checkpoint, saved.data, f"pre-training, step {state.step}", _stands(self._newest))
-            self._newest = saved
+        if self._states is not None:
+            keep = partial(self._states.save, state.to_bytes())
+            kept(keep, f"pre-training, step {state.step}", _stands(self._newest))
+            self._newest = state.step
 
     def require_finite(self, step: int, numbers: Mapping[str, float | Tensor]) -> None:
         """Check losses, norms or weights.
@@ -96,41 +111,44 @@ class Saver:
                 self._end(step, found=f"{found} in {name}", expected="finite numbers")
 
     def require_learning(self, step: int, watch: "Watch", loss: float) -> None:
-        """Take one more loss in.
+        """Take one more loss in, and set the newest state aside once it is known to be good.
 
         Raises:
-            TrainingError: the training diverged, as `Watch` says.
+            TrainingError: the training diverged, as `Watch` says; or the state could not be set aside.
         """
         mean = watch.see(loss)
         if watch.has_lost(mean):
             found = f"a mean MSM loss of {mean:.3f} over the last {_RECENT} steps; it was {watch.lowest:.3f}"
             self._end(step, found=found, expected="what was learnt to stay")
-        if self._newest and watch.is_well(step - self._newest.step):
+        if self._states is None or self._newest in (None, self._good):
+            return
+        if watch.is_well(step - self._newest):
+            kept(self._states.set_aside, f"pre-training, step {step}", _stands(self._newest))
             self._good = self._newest
 
     def _end(self, step: int, *, found: str, expected: str) -> NoReturn:
         raise TrainingError(
-            f"pre-training, step {step}", found=found, expected=expected, next_step=f"{self._put_back()} {_SLOWER}"
+            f"pre-training, step {step}", found=found, expected=expected, next_step=f"{self._fall_back()} {_SLOWER}"
         )
 
-    def _put_back(self) -> str:
+    def _fall_back(self) -> str:
         """Let the last good state stand; returns what is left, in words."""
-        if self._checkpoint is None:
+        if self._states is None:
             return "States are not saved here."
-        if self._newest is None or self._good is self._newest:
+        if self._newest == self._good:
             return _stands(self._newest)
         if self._good is None:
             return f"{_stands(self._newest)} No state before it is known to be good, nor is it."
         try:
-            self._checkpoint(self._good.data)
+            self._states.fall_back()
         except OSError as error:  # told beside what ended the training, not in its place
             why = error.strerror or error
-            return f"{_stands(self._newest)} The good one of step {self._good.step} could not be put back ({why})."
+            return f"{_stands(self._newest)} It could not be given up for the good one of step {self._good} ({why})."
         return f"{_stands(self._good)} Later ones were given up."
 
 
-def _stands(saved: _Saved | None) -> str:
-    return "No state was saved." if saved is None else f"The state of step {saved.step} stands."
+def _stands(step: int | None) -> str:
+    return "No state was saved." if step is None else f"The state of step {step} stands."
 
 
 class Watch:

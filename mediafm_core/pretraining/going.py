@@ -1,9 +1,10 @@
 """One training of a declared encoder, kept in its home while it goes on: what a kill leaves, the next one takes up.
 
-work/training-FINGERPRINT.safetensors     the last saved state
-work/training-FINGERPRINT.curve.parquet   the curve up to that state, or a little further
-work/training-FINGERPRINT.gru.safetensors the last saved state of the GRU, which is trained after the encoder
-curves/ENCODER/                           the same curve for TensorBoard
+work/training-FINGERPRINT.safetensors      the last saved state, unless it is the good one
+work/training-FINGERPRINT.good.safetensors the last state that is known to be good
+work/training-FINGERPRINT.curve.parquet    the curve up to the last saved state, or a little further
+work/training-FINGERPRINT.gru.safetensors  the last saved state of the GRU, which is trained after the encoder
+curves/ENCODER/                            the same curve for TensorBoard
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from mediafm_core.pretraining.curves import Curve, row_of
 from mediafm_core.pretraining.event_file import EventFile
 from mediafm_core.pretraining.peers import Peers
 from mediafm_core.pretraining.progress import Progress
+from mediafm_core.pretraining.state_files import StateFiles
 from mediafm_core.pretraining.trainer import Trained, train
 from mediafm_core.sequence.titles import TitleArrays
 from mediafm_core.store.home import Home
@@ -119,8 +121,8 @@ class Training:
                 self.config,
                 seed=self.spec.seed,
                 report=record.note,
-                resume=self._state.read_bytes() if self._state.exists() else None,
-                checkpoint=record.save,
+                resume=self.states.read(),
+                states=record,
                 peers=peers,
             )
         finally:
@@ -159,26 +161,30 @@ class Training:
     def keep(self, state: bytes, curve: Curve) -> None:
         """Save a state; the curve goes first, so that it never ends before the state."""
         self._swap(self._curve, curve.to_bytes())
-        self._swap(self._state, state)
+        self.states.save(state)
+
+    @property
+    def states(self) -> StateFiles:
+        """Where its states stand."""
+        return StateFiles(self._path("safetensors"), self._path("good.safetensors"))
 
     def _swap(self, path: Path, data: bytes) -> None:
         self.bench.home.objects.swap(str(path.relative_to(self.bench.home.root)), data)
 
-    @property
-    def _state(self) -> Path:
-        return self.bench.home.work / f"training-{self.step.key.fingerprint}.safetensors"
+    def _path(self, ending: str) -> Path:
+        return self.bench.home.work / f"training-{self.step.key.fingerprint}.{ending}"
 
     @property
     def _curve(self) -> Path:
-        return self._state.with_suffix(".curve.parquet")
+        return self._path("curve.parquet")
 
     @property
     def _gru(self) -> Path:
-        return self._state.with_suffix(".gru.safetensors")
+        return self._path("gru.safetensors")
 
 
 class _Record:
-    """Notes each step of a training: in its curve, in the event file, and to the reporter."""
+    """Notes each step of a training: in its curve, in the event file, and to the reporter. Keeps its states beside."""
 
     def __init__(self, training: Training) -> None:
         self._training = training
@@ -193,8 +199,18 @@ class _Record:
             self._file.add(row)
         self._training.bench.reporter.advance(progress.step / progress.steps, said(progress))
 
+    @property
+    def good_step(self) -> int | None:
+        return self._training.states.good_step
+
     def save(self, state: bytes) -> None:
         self._training.keep(state, self._curve)
+
+    def set_aside(self) -> None:
+        self._training.states.set_aside()
+
+    def fall_back(self) -> None:
+        self._training.states.fall_back()
 
     def close(self) -> None:
         if self._file is not None:

@@ -1,14 +1,16 @@
 """A training that can go on where it was killed: every number that the next step depends on. Never a pickle."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from mediafm_core.errors import ArtifactError, TrainingError
-from mediafm_core.model.container import Contents, pack, unpack
+from mediafm_core.model.container import Contents, manifest_at, pack, unpack
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
 from mediafm_core.pretraining.optimisers import Optimisers
@@ -85,10 +87,26 @@ class TrainState:
         self.held_out_losses = [(step, loss) for step, loss in manifest["held_out_losses"]]
 
 
+def step_of(path: Path) -> int:
+    """Steps done in a saved state, read without its tensors.
+
+    Raises:
+        ArtifactError: the file is damaged, or of another version of MediaFM.
+    """
+    with _of_a_work_file():
+        return manifest_at(path, f"training state {path.name}", FORMAT)["step"]
+
+
 def read_state(data: bytes, what: str, format_version: int) -> Contents:
     """As `unpack`, but the advice is that of a work file."""
-    try:
+    with _of_a_work_file():
         return unpack(data, what, format_version)
+
+
+@contextmanager
+def _of_a_work_file() -> Iterator[None]:
+    try:
+        yield
     except ArtifactError as error:
         raise ArtifactError(
             error.culprit,

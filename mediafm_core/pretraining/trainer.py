@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.config import PretrainingConfig
 from mediafm_core.pretraining.corpus import AT_HAND_BYTES, Corpus, Reader, centring_of, divide
-from mediafm_core.pretraining.ends import Checkpoint, Saver, Watch
+from mediafm_core.pretraining.ends import Saver, States, Watch
 from mediafm_core.pretraining.evaluation import held_out_loss, held_out_questions
 from mediafm_core.pretraining.keeping import (
     frozen_copy,
@@ -46,7 +46,7 @@ def train(
     seed: int,
     report: Report | None = None,
     resume: bytes | None = None,
-    checkpoint: Checkpoint | None = None,
+    states: States | None = None,
     peers: Peers | None = None,
     means: NDArray[np.float32] | None = None,
 ) -> Trained:
@@ -57,10 +57,10 @@ def train(
         config: model, objective and trainer.
         seed: of weights, held-out titles, order, masks and dropout.
         report: told of each step, in the first process alone.
-        resume: a state that `checkpoint` was given by a training with the same three arguments above, in any number of
+        resume: the newest state that a training with the same three arguments above has kept, in any number of
             processes.
-        checkpoint: given the state every `checkpoint_every` steps and at the end, in the first process alone. A state
-            holds finite numbers only. Given the last good state again where the training ends for what it has become.
+        states: keeps a state every `checkpoint_every` steps and at the end, in the first process alone. A state holds
+            finite numbers only. The last good one stands where the training ends for what it has become.
         peers: the processes that train together; by default this one alone, on the CPU. All is drawn on the CPU but
             dropout, and that from seeds drawn there: a state holds nothing of a device.
         means: (F,) what `centring_of` made of the titles that are trained on; by default that is done here.
@@ -82,7 +82,8 @@ def train(
     peers.require_same("saved state", (state.identity, state.step, generator.get_state().tolist()))
     reader = Reader(corpus, config.model, AT_HAND_BYTES)
     setting = Setting(config=spread(config, peers.size), reader=reader, split=split, seed=seed, peers=peers)
-    saver = Saver(checkpoint if peers.is_first else None, None if resume is None else (state.step, resume))
+    saver = Saver(states if peers.is_first else None, None if resume is None else state.step)
+    del resume  # it may be as large as all weights and moments together
     _go_on(state, setting, saver, report if peers.is_first else None)
     return Trained(
         kept_encoder(state), kept_step(state), state.train_losses, state.held_out_losses if split.held_out else None

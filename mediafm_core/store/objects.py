@@ -76,10 +76,7 @@ class Objects:
         """Replace an object in one step: a reader sees the old bytes or the new ones."""
         _check(path)
         if self.folder is not None:
-            target = self.folder / path
-            temporary = write_temporary(target, data)
-            temporary.replace(target)
-            _sync_folder(target.parent)
+            replace_file(self.folder / path, data)
         else:
             obstore.put(self._store, path, data)
 
@@ -185,6 +182,17 @@ def write_temporary(target: Path, data: bytes) -> Path:
         temporary.unlink(missing_ok=True)  # or a disk that is full stays full of it
         raise
     return temporary
+
+
+def replace_file(target: Path, data: bytes) -> None:
+    """Bytes in place of what a file holds, if there is one, in one step, durable."""
+    move_file(write_temporary(target, data), target)
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Give a file another name on the same disk, in place of what has it, in one step, durable."""
+    source.replace(target)
+    _sync_folder(target.parent)
 
 
 def _create_file(target: Path, data: bytes) -> bool:

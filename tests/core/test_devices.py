@@ -20,7 +20,7 @@ from mediafm_core.pretraining.peers import Peers, backend_on
 from mediafm_core.pretraining.trainer import Trained, train
 from mediafm_core.probes.ablation.material import untrained
 from tests.far_device import FAR, far_device
-from tests.trainings import config, titles
+from tests.trainings import Kept, config, titles
 
 pytestmark = pytest.mark.filterwarnings("ignore:at..frobenius_norm is deprecated")  # torch's own way with a rare device
 ALL_LOSSES = {"horizon_weight": 1.0, "metadata_weight": 0.5, "contrast_weight": 0.5, "modality_share": 0.3}
@@ -60,8 +60,8 @@ def test_a_training_follows_its_device_and_is_the_same_there_but_for_rounding(na
 
 
 def test_a_training_goes_on_on_another_device_from_the_same_state() -> None:
-    made, states = config(steps=3, checkpoint_every=1, model={"dropout": 0.3}), []
-    straight = trained_on(on_cpu(), made, checkpoint=states.append)
+    made, states = config(steps=3, checkpoint_every=1, model={"dropout": 0.3}), Kept()
+    straight = trained_on(on_cpu(), made, states=states)
     with far_device() as device:
         resumed = trained_on(device, made, resume=states[1])
     require_same_losses(resumed, straight)

@@ -24,7 +24,7 @@ from mediafm_core.pretraining.state import FORMAT
 from mediafm_core.pretraining.stepping import dropout_seeds
 from mediafm_core.pretraining.trainer import Trained, train
 from mediafm_core.sequence.titles import TitleArrays
-from tests.trainings import DIMS, config, differing, titles
+from tests.trainings import DIMS, Kept, config, differing, titles
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -192,8 +192,8 @@ def test_a_training_that_gets_no_better_stops_and_keeps_its_best() -> None:
 
 def _weights_at(step: int, made: PretrainingConfig) -> MediaFM:
     """The weights after so many steps, by the state that was saved there."""
-    states: list[bytes] = []
-    train(titles(), replace(made, trainer=replace(made.trainer, checkpoint_every=1)), seed=1, checkpoint=states.append)
+    states = Kept()
+    train(titles(), replace(made, trainer=replace(made.trainer, checkpoint_every=1)), seed=1, states=states)
     tensors = unpack(states[step - 1], "a state", FORMAT).tensors
     encoder = MediaFM(made.model)
     encoder.load_state_dict({n.removeprefix("encoder."): t for n, t in tensors.items() if n.startswith("encoder.")})
@@ -252,7 +252,7 @@ def test_every_field_of_the_trainer_changes_something(name: str) -> None:
 
 def _traces(made: PretrainingConfig) -> tuple[object, ...]:
     """All that a training leaves: its weights, its losses, and how often it was saved."""
-    states: list[bytes] = []
-    trained = train(titles(), made, seed=1, checkpoint=states.append)
+    states = Kept()
+    trained = train(titles(), made, seed=1, states=states)
     weights = [tensor.tolist() for tensor in trained.encoder.state_dict().values()]
     return weights, trained.train_losses, trained.held_out_losses, trained.kept_step, len(states)

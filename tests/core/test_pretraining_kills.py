@@ -14,8 +14,8 @@ import torch
 
 from mediafm_core.model.checkpoint import save
 from mediafm_core.pretraining.progress import Progress
+from mediafm_core.pretraining.state_files import StateFiles
 from mediafm_core.pretraining.trainer import train
-from mediafm_core.store.objects import Objects
 from tests.trainings import config, titles
 
 _LONG = config(
@@ -31,13 +31,13 @@ _LONG = config(
 _N_KILLS = 6
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["mediafm_core.pretraining.trainer", "mediafm_core.store.objects"])
+_processes.set_forkserver_preload(["mediafm_core.pretraining.trainer", "mediafm_core.pretraining.state_files"])
 
 
 def _train_into(folder: Path, told: Connection) -> None:
     """Train from what is saved in a folder, and save there; every step is told, and the end."""
     torch.set_num_threads(1)
-    objects = Objects(str(folder))
+    files = StateFiles(folder / "newest", folder / "good")
 
     def tell(at: Progress) -> None:
         told.send(at.step)
@@ -47,10 +47,10 @@ def _train_into(folder: Path, told: Connection) -> None:
         _LONG,
         seed=1,
         report=tell,
-        resume=objects.read("state") if objects.exists("state") else None,
-        checkpoint=lambda state: objects.swap("state", state),
+        resume=files.read(),
+        states=files,
     )
-    told.send((save(done.encoder, {}), done.train_losses, done.held_out_losses, done.kept_step, objects.read("state")))
+    told.send((save(done.encoder, {}), done.train_losses, done.held_out_losses, done.kept_step, files.read()))
 
 
 def _started(folder: Path) -> tuple[BaseProcess, Connection]:

@@ -25,7 +25,7 @@ from mediafm_core.pretraining.progress import Progress
 from mediafm_core.pretraining.stepping import spread
 from mediafm_core.pretraining.trainer import train
 from mediafm_core.store.objects import Objects
-from tests.trainings import config, titles
+from tests.trainings import Kept, config, titles
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["mediafm_core.pretraining.trainer", "tests.trainings"])
@@ -50,24 +50,32 @@ class Ended(NamedTuple):
     steps: list[int]  # that were reported
 
 
+class Stored(Kept):
+    """Puts each state on the disk as well, where it outlives its process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._objects = Objects(str(folder))
+
+    def save(self, state: bytes) -> None:
+        super().save(state)
+        self._objects.swap("state", state)
+
+
 def _work(rank: int, made: PretrainingConfig, resume: bytes | None, meeting: Path, told: Connection) -> None:
     """Train as one of two processes, and tell how it ended; the process id comes first."""
     torch.set_num_threads(1)
-    states: list[bytes] = []
+    states = Stored(meeting.parent)
     steps: list[int] = []
 
     def report(at: Progress) -> None:
         steps.append(at.step)
         told.send(at.step)
 
-    def keep(state: bytes) -> None:
-        states.append(state)
-        Objects(str(meeting.parent)).swap("state", state)
-
     try:
         with join(init_method=f"file://{meeting}", rank=rank, size=2, timeout_s=30) as peers:
-            done = train(titles(), made, seed=1, report=report, resume=resume, checkpoint=keep, peers=peers)
-        told.send(Ended(save(done.encoder, {}), done.train_losses, done.held_out_losses, states, steps))
+            done = train(titles(), made, seed=1, report=report, resume=resume, states=states, peers=peers)
+        told.send(Ended(save(done.encoder, {}), done.train_losses, done.held_out_losses, [*states], steps))
     except TrainingError as error:
         told.send(error)
 
@@ -161,8 +169,8 @@ def test_only_the_first_process_saves_and_reports(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_training_can_be_resumed_by_another_number_of_processes(tmp_path: Path) -> None:
     made = config(steps=14, checkpoint_every=4, model={"dropout": 0.3}, max_padded_shots=15)
-    states: list[bytes] = []
-    straight = train(titles(), made, seed=1, checkpoint=states.append)
+    states = Kept()
+    straight = train(titles(), made, seed=1, states=states)
     first, _ = _together(tmp_path, made, resume=states[0])
     np.testing.assert_allclose(first.train_losses, straight.train_losses, rtol=0, atol=_LOSSES_APART)
     assert first.train_losses[:4] == straight.train_losses[:4]
@@ -171,8 +179,8 @@ def test_a_training_can_be_resumed_by_another_number_of_processes(tmp_path: Path
 
 
 def test_processes_that_begin_from_different_states_are_refused(tmp_path: Path) -> None:
-    states: list[bytes] = []
-    train(titles(), config(steps=4, checkpoint_every=2), seed=1, checkpoint=states.append)
+    states = Kept()
+    train(titles(), config(steps=4, checkpoint_every=2), seed=1, states=states)
     pair = Pair(tmp_path, config(steps=4, checkpoint_every=2), resume=(states[0], None))
     for rank in range(2):
         error = pair.end(rank)

@@ -14,7 +14,7 @@ from mediafm_core.pretraining.config import Optimiser
 from mediafm_core.pretraining.corpus import InMemory
 from mediafm_core.pretraining.state import FORMAT
 from mediafm_core.pretraining.trainer import train
-from tests.trainings import LENGTHS, config, differing, titles
+from tests.trainings import LENGTHS, Kept, config, differing, titles
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,13 +42,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_killed_and_resumed_equals_straight_through_bit_for_bit(name: str) -> None:
-    states: list[bytes] = []
+    states = Kept()
     made = config(steps=14, checkpoint_every=1, **VARIANTS[name])
-    straight = train(titles(), made, seed=1, checkpoint=states.append)
+    straight = train(titles(), made, seed=1, states=states)
     assert len(states) == 14
     killed_after = 4  # ten more steps: a momentum that is lost shows only later
-    resumed_states: list[bytes] = []
-    resumed = train(titles(), made, seed=1, resume=states[killed_after - 1], checkpoint=resumed_states.append)
+    resumed_states = Kept()
+    resumed = train(titles(), made, seed=1, resume=states[killed_after - 1], states=resumed_states)
     assert differing(straight.encoder, resumed.encoder) == []
     assert straight.train_losses == resumed.train_losses
     assert straight.held_out_losses == resumed.held_out_losses
@@ -57,18 +57,18 @@ def test_killed_and_resumed_equals_straight_through_bit_for_bit(name: str) -> No
 
 
 def test_any_step_can_be_the_last_one_before_a_kill() -> None:
-    states: list[bytes] = []
+    states = Kept()
     made = config(steps=7, checkpoint_every=1, held_out_share=0.4, evaluate_every=2, patience=9, average_decay=0.5)
-    straight = train(titles(), made, seed=1, checkpoint=states.append)
+    straight = train(titles(), made, seed=1, states=states)
     for state in states:
         assert differing(straight.encoder, train(titles(), made, seed=1, resume=state).encoder) == []
 
 
 def test_a_finished_state_resumes_to_the_finished_encoder_without_a_step() -> None:
-    states: list[bytes] = []
+    states = Kept()
     steps: list[int] = []
     made = config(steps=40, held_out_share=0.4, evaluate_every=1, patience=2, adamw_rate=0.3, muon_rate=0.3)
-    done = train(titles(), made, seed=1, checkpoint=states.append)
+    done = train(titles(), made, seed=1, states=states)
     assert len(done.train_losses) < 40  # stopped early
     again = train(titles(), made, seed=1, resume=states[-1], report=lambda at: steps.append(at.step))
     assert steps == []
@@ -77,8 +77,8 @@ def test_a_finished_state_resumes_to_the_finished_encoder_without_a_step() -> No
 
 
 def test_a_resumed_training_reads_no_title_for_its_centring() -> None:
-    states: list[bytes] = []
-    train(titles(), config(steps=1), seed=1, checkpoint=states.append)
+    states = Kept()
+    train(titles(), config(steps=1), seed=1, states=states)
 
     class Unreadable(InMemory):
         def read(self, index: int) -> Any:
@@ -89,8 +89,8 @@ def test_a_resumed_training_reads_no_title_for_its_centring() -> None:
 
 @pytest.mark.parametrize("what", ["seed", "configuration", "corpus"])
 def test_a_state_of_another_training_is_refused_by_name(what: str) -> None:
-    states: list[bytes] = []
-    train(titles(), config(steps=1), seed=1, checkpoint=states.append)
+    states = Kept()
+    train(titles(), config(steps=1), seed=1, states=states)
     other_titles = InMemory([titles().read(0)]) if what == "corpus" else titles()
     other_config = config(steps=2 if what == "configuration" else 1)
     with pytest.raises(TrainingError, match=f"another {what}"):
@@ -98,8 +98,8 @@ def test_a_state_of_another_training_is_refused_by_name(what: str) -> None:
 
 
 def test_a_damaged_state_and_one_of_an_earlier_version_are_refused_with_the_advice_to_start_afresh() -> None:
-    states: list[bytes] = []
-    train(titles(), config(steps=1), seed=1, checkpoint=states.append)
+    states = Kept()
+    train(titles(), config(steps=1), seed=1, states=states)
     tensors, manifest = unpack(states[0], "a state", FORMAT)
     earlier = pack(tensors, manifest | {"format": FORMAT - 1})
     for data in (states[0][:-9], earlier):
@@ -108,8 +108,8 @@ def test_a_damaged_state_and_one_of_an_earlier_version_are_refused_with_the_advi
 
 
 def test_a_state_says_in_json_which_training_it_is_of() -> None:
-    states: list[bytes] = []
-    train(titles(), config(steps=1), seed=1, checkpoint=states.append)
+    states = Kept()
+    train(titles(), config(steps=1), seed=1, states=states)
     identity = unpack(states[0], "a state", FORMAT).manifest["identity"]
     assert identity["seed"] == 1
     assert identity["corpus"] == [[f"title-{i}", n] for i, n in enumerate(LENGTHS)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -92,7 +93,8 @@ def train_gru(
     while state.step < trainer.steps:
         _step(state, heads, reader, indices, config)
         if state.step % trainer.checkpoint_every == 0 or state.step == trainer.steps:
-            kept(watched.save, state.to_bytes(), f"{_WHAT}, step {state.step}", "The trained encoder's state stands.")
+            keep = partial(watched.save, state.to_bytes())
+            kept(keep, f"{_WHAT}, step {state.step}", "The trained encoder's state stands.")
         watched.told(state.step, trainer.steps)
     return state.gru.eval()
 
