@@ -1,26 +1,23 @@
 """Suites: which encoders see, hear and read for a home, and having their models at hand."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table, records
-
-if TYPE_CHECKING:
-    from mediafm_core.encoders.declaring import Chosen
-    from mediafm_core.weights.hub import HubModel
+from mediafm_assets.cli.suite_models import PAPER, hub_models_of, is_at_hand, options, tower, with_revision
+from mediafm_core.encoders.pacing import Limits
 
 suites = typer.Typer(help="The unimodal encoders of a home.", no_args_is_help=True)
 
-PAPER = "paper"
-"""The suite that has defaults."""
-
+_LIMITS = Limits()
 _COLUMNS = ("suite", "dims", "modality", "encoder", "width", "model", "source")
 
-TowerOption = Annotated[
-    str | None, typer.Option(help="A model's folder, REPOSITORY@COMMIT, or an installed encoder's name.")
+_SEEN, _HEARD = "clip, siglip or REPOSITORY@COMMIT", "wav2vec2, hubert, wavlm or REPOSITORY@COMMIT"
+_INSTALLED = "a model's folder, or an installed encoder's name."
+RevisionOption = Annotated[
+    str | None, typer.Option(help="The commit of the one model whose name has none and that this version does not pin.")
 ]
 
 
@@ -60,51 +57,44 @@ def fetch(
     name: Annotated[
         str, typer.Argument(help="paper, whose towers are pinned; or a name of your own, with --video or --audio.")
     ],
-    video: Annotated[str | None, typer.Option(help="A tower for what is seen: REPOSITORY@COMMIT.")] = None,
-    audio: Annotated[str | None, typer.Option(help="A tower for what is heard: REPOSITORY@COMMIT.")] = None,
+    video: Annotated[str | None, typer.Option(help=f"A tower for what is seen: {_SEEN}.")] = None,
+    audio: Annotated[str | None, typer.Option(help=f"A tower for what is heard: {_HEARD}.")] = None,
+    revision: RevisionOption = None,
+    sha256: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE=HEX", help="What a file of the one model that is not pinned must hash to; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Download a suite's models ahead, checked against their hashes. Nothing is fetched while work runs.
 
-    The hashes are those that this version pins; of other models those of the first time. An installed encoder and a
-    folder need no fetching, and are passed over.
+    The hashes are those that this version pins; of other models those that you give, and those of the first time. An
+    installed encoder and a folder need no fetching, and are passed over. A checkpoint, pytorch_model.bin, is taken
+    only with its hash.
 
-    Example: mediafm suites fetch paper
+    Examples: mediafm suites fetch paper; mediafm suites fetch mine --audio wavlm --revision COMMIT --sha256 FILE=HEX
     """
     from mediafm_core import weights
     from mediafm_core.weights.hub import fetch as fetch_model
 
-    choices = {"video": video, "audio": audio}
+    choices = with_revision({"video": video, "audio": audio}, revision)
     asked = {m: choice for m, choice in choices.items() if choice or name == PAPER} or choices
-    for modality, choice in asked.items():
-        if choice and _is_at_hand(choice):
-            console.print(f"{modality}: {choice} is at hand", markup=False)
-            continue
-        model = _hub_model(name, modality, choice)
+    at_hand = {m: choice for m, choice in asked.items() if choice and is_at_hand(choice)}
+    for modality, choice in at_hand.items():
+        console.print(f"{modality}: {choice} is at hand", markup=False)
+    lacking = {m: choice for m, choice in asked.items() if m not in at_hand}
+    for model in hub_models_of(name, lacking, sha256 or ()).values():
         console.print(f"fetching {model.repository} at {model.revision[:12]}, licence {model.licence}", markup=False)
         console.print(f"  {fetch_model(model, weights.cache_folder())}", markup=False)
-    console.print(f"next  mediafm suites add {name}{_options(choices)}", markup=False)
-
-
-def _is_at_hand(choice: str) -> bool:
-    """Whether a choice is a folder, or an encoder that a package brings.
-
-    Raises:
-        EncoderMismatchError: it could be an encoder's name, and there is none of that name.
-    """
-    from mediafm_core.encoders.suites import specs_of
-
-    return Path(choice).is_dir() or ("@" not in choice and "/" not in choice and bool(specs_of(choice)))
-
-
-def _options(choices: Mapping[str, str | None]) -> str:
-    return "".join(f" --{modality} {choice}" for modality, choice in choices.items() if choice)
+    console.print(f"next  mediafm suites add {name}{options(choices)}", markup=False)
 
 
 @suites.command()
 def add(
     name: Annotated[str, typer.Argument(help="The suite's name; paper has defaults for what is left out.")],
-    video: TowerOption = None,
-    audio: TowerOption = None,
+    video: Annotated[str | None, typer.Option(help=f"What sees: {_SEEN}; {_INSTALLED}")] = None,
+    audio: Annotated[str | None, typer.Option(help=f"What hears: {_HEARD}; {_INSTALLED}")] = None,
     text: Annotated[
         str,
         typer.Option(help="openai, an installed encoder's name, or the folder or REPOSITORY@COMMIT of a joint one."),
@@ -118,8 +108,18 @@ def add(
     base_url: Annotated[str | None, typer.Option(help="A server that speaks OpenAI's API.")] = None,
     usd_per_million: Annotated[float | None, typer.Option(help="Price of a million tokens.", min=0)] = None,
     exact_tokens: Annotated[bool, typer.Option(help="Count tokens by tiktoken, not by bytes.")] = False,
-    requests_at_once: Annotated[int, typer.Option(help="Of the text API.", min=1)] = 1,
-    tokens_per_minute: Annotated[float, typer.Option(help="Of the text API.", min=1)] = 1_000_000,
+    requests_at_once: Annotated[int, typer.Option(help="Of the text API.", min=1)] = _LIMITS.requests_at_once,
+    requests_per_minute: Annotated[
+        float, typer.Option(help="Of the text API, by each run.", min=1)
+    ] = _LIMITS.requests_per_minute,
+    tokens_per_minute: Annotated[float, typer.Option(help="Likewise.", min=1)] = _LIMITS.tokens_per_minute,
+    request_s: Annotated[
+        float, typer.Option(help="Seconds that the text API has for the whole answer to one request.", min=0.001)
+    ] = _LIMITS.request_s,
+    deadline_s: Annotated[
+        float, typer.Option(help="Seconds for a request with all its attempts and the waits between them.", min=0.001)
+    ] = _LIMITS.deadline_s,
+    revision: RevisionOption = None,
     home: HomeOption = None,
 ) -> None:
     """Declare a suite in a home: its titles are then embedded by it as well, at the next apply.
@@ -133,19 +133,21 @@ def add(
     from mediafm_core.encoders.openai_answers import OPENAI
 
     opened = open_home(home)
-    limits = {"requests_at_once": requests_at_once, "tokens_per_minute": tokens_per_minute}
-    again = f"mediafm suites fetch {name}{_options({'video': video, 'audio': audio})}"
+    limits = {"requests_at_once": requests_at_once, "requests_per_minute": requests_per_minute}
+    limits |= {"tokens_per_minute": tokens_per_minute, "request_s": request_s, "deadline_s": deadline_s}
+    choices = with_revision({"video": video, "audio": audio}, revision)
+    again = f"mediafm suites fetch {name}{options(choices)}"
     if text == "openai":
         price: dict[str, Any] = {"usd_per_million": usd_per_million, "exact_tokens": exact_tokens}
         named: dict[str, Any] = {"model": model, "dims": dims, "asks_width": send_dims}
         reader = choose_api(base_url=base_url or OPENAI, **named, **price, **limits)
     else:
-        reader = _tower(name, Modality.TEXT, text, stills, again)
+        reader = tower(name, Modality.TEXT, text, stills, again)
     suite = declare_suite(
         opened,
         name,
-        video=_tower(name, Modality.VIDEO, video, stills, again),
-        audio=_tower(name, Modality.AUDIO, audio, stills, again),
+        video=tower(name, Modality.VIDEO, choices["video"], stills, again),
+        audio=tower(name, Modality.AUDIO, choices["audio"], stills, again),
         text=reader,
     )
     with dagster_instance(opened) as instance:
@@ -176,51 +178,3 @@ def retire(
     with dagster_instance(opened) as instance:
         sync(instance, opened)
     console.print(f"retired  {suite}: {freed.total} objects, {freed.n_bytes / 2**20:.1f} MiB freed", markup=False)
-
-
-def _tower(name: str, modality: Any, choice: str | None, stills: int, again: str) -> "Chosen":
-    from mediafm_core import weights
-    from mediafm_core.encoders.declaring import choose
-    from mediafm_core.weights.locked import check_locked
-
-    if choice is None or ("@" in choice and not Path(choice).is_dir()):
-        folder = _hub_model(name, modality.value, choice).folder(weights.cache_folder())
-        if not folder.is_dir():
-            raise _not_fetched(name, folder, again)
-        check_locked(folder, folder, weights.cache_folder() / "verified")
-        choice = str(folder)
-    return choose(modality, choice, stills_per_shot=stills)
-
-
-def _hub_model(suite: str, modality: str, choice: str | None) -> "HubModel":
-    """The model that stands for a modality: the pinned one of the paper's suite, or REPOSITORY@COMMIT."""
-    from mediafm_core.errors import WeightsError
-    from mediafm_core.weights.hub import HubModel, hub_models
-
-    if choice is not None:
-        repository, _, revision = choice.partition("@")
-        pinned = [m for m in hub_models().values() if (m.repository, m.revision) == (repository, revision)]
-        return (
-            pinned[0]
-            if pinned
-            else HubModel(name=repository, modality=modality, repository=repository, revision=revision)
-        )
-    if suite != PAPER:
-        raise WeightsError(
-            f"suite {suite!r}",
-            found=f"no model for {modality}",
-            expected=f"--{modality}, or the suite 'paper', which has one",
-            next_step="Name a folder, REPOSITORY@COMMIT or an installed encoder.",
-        )
-    return next(model for model in hub_models().values() if model.modality == modality)
-
-
-def _not_fetched(name: str, folder: Path, again: str) -> Exception:
-    from mediafm_core.errors import WeightsError
-
-    return WeightsError(
-        f"suite {name!r}",
-        found=f"no folder {folder}",
-        expected="a model that was fetched",
-        next_step=f"Run `{again}` where there is a network, or name a folder.",
-    )

@@ -22,8 +22,12 @@ from mediafm_core.weights.locked import check_locked, lock, lock_of
 from mediafm_core.weights.manifest import PinnedFile
 
 _PICKLE = "pytorch_model.bin"
-_UNPINNED = (CONFIG, PREPROCESSING, TOKENIZER, "*.safetensors", INDEX)
+_READ, _SAFE = (CONFIG, PREPROCESSING, TOKENIZER), ("*.safetensors", INDEX)
 _REVISION = re.compile(r"[0-9a-f]{40}")
+_CHECKPOINT = "checkpoint_sha256"
+"""In `SOURCE`: of the checkpoint that was converted."""
+
+NO_LICENCE = "not stated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +38,9 @@ class HubModel:
     modality: str
     repository: str
     revision: str  # a commit; a branch or tag moves, so it is refused
-    licence: str = "not stated"
+    licence: str = NO_LICENCE
     files: tuple[PinnedFile, ...] = ()  # empty where only the revision is pinned
+    hashes: tuple[PinnedFile, ...] = ()  # given by a person where there are no pins; other files are taken as they come
 
     def __post_init__(self) -> None:
         if not _REVISION.fullmatch(self.revision):
@@ -45,6 +50,19 @@ class HubModel:
                 expected="a commit, 40 hex digits",
                 next_step="Write REPOSITORY@COMMIT: a branch moves, and with it what its files are.",
             )
+
+    @property
+    def known(self) -> tuple[PinnedFile, ...]:
+        """The files whose hashes are known before they arrive."""
+        return (*self.files, *self.hashes)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Patterns of the files' names that are downloaded; of a checkpoint only where its hash is known."""
+        names = tuple(file.path for file in self.known)
+        if self.files:
+            return names
+        return tuple(dict.fromkeys([*_READ, *(() if _PICKLE in names else _SAFE), *names]))
 
     def folder(self, cache: Path) -> Path:
         """Where its files are kept once they are fetched."""
@@ -114,11 +132,14 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
         arriving = Path(temporary) / "model"
-        get(model, tuple(file.path for file in model.files) or _UNPINNED, arriving)
+        get(model, model.wanted, arriving)
         _check(model, arriving, Path(temporary))
+        _check_weights(model, arriving)
         _convert(arriving)
         shutil.rmtree(arriving / ".cache", ignore_errors=True)
         told = {"repository": model.repository, "revision": model.revision, "licence": model.licence}
+        if checkpoint := dict(model.known).get(_PICKLE):
+            told[_CHECKPOINT] = checkpoint
         if not model.files:  # pinned ones are what the pins say; a checkpoint among them is converted anew
             check_locked(folder, arriving, Path(temporary))
         lock(folder, arriving, Path(temporary))
@@ -128,12 +149,9 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
 
 
 def _check(model: HubModel, folder: Path, stamps: Path) -> None:
-    converted = (folder / SOURCE).is_file()  # then the checkpoint is gone
-    for file in model.files:
-        if converted and file.path == _PICKLE:
-            continue
-        path = folder / file.path
-        found = found_sha256(path, stamps) if path.is_file() else "no such file"
+    for file in model.known:
+        found = _converted(model, folder) if file.path == _PICKLE else None
+        found = found or _sha256_of(folder / file.path, stamps)
         if found != file.sha256:
             raise WeightsError(
                 f"file {file.path!r} of {model.repository} at {model.revision[:12]}",
@@ -141,6 +159,32 @@ def _check(model: HubModel, folder: Path, stamps: Path) -> None:
                 expected=file.sha256,
                 next_step=f"Delete {folder} if it is there, and fetch again; the hub may serve other bytes.",
             )
+
+
+def _converted(model: HubModel, folder: Path) -> str | None:
+    """The sha256 that a checkpoint had which was converted and is gone; None where there was none.
+
+    Versions that kept none fetched pinned ones alone, by the pin.
+    """
+    if not (folder / SOURCE).is_file():
+        return None
+    told = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
+    return told.get(_CHECKPOINT) or dict(model.files).get(_PICKLE)
+
+
+def _sha256_of(path: Path, stamps: Path) -> str:
+    return found_sha256(path, stamps) if path.is_file() else "no such file"
+
+
+def _check_weights(model: HubModel, folder: Path) -> None:
+    """Refuse what came without weights that can be read."""
+    if not (any(folder.glob("*.safetensors")) or (folder / _PICKLE).is_file()):
+        raise WeightsError(
+            f"model {model.repository} at {model.revision[:12]}",
+            found="no safetensors",
+            expected=f"weights: safetensors, or {_PICKLE} with its sha256",
+            next_step=f"A checkpoint is opened only if its hash is known: --sha256 {_PICKLE}=HEX.",
+        )
 
 
 def _convert(folder: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from mediafm_assets.jobs import pairs_config, refresh, steps_config
 from mediafm_assets.resources import BUDGET_VARIABLE, KEY_VARIABLE, RUN, payer_from_environment
 from mediafm_core.catalogue.suite import Modality, Suite
 from mediafm_core.drift.asking import encoders_of
+from mediafm_core.encoders.declaring import place_of
+from mediafm_core.encoders.pacing import Limits
 from mediafm_core.errors import EncoderMismatchError, RemoteError, WeightsError
 from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
@@ -25,7 +28,7 @@ from mediafm_core.weights.hub import HubModel, hub_models
 from mediafm_core.workbench import Outcome, Status
 from tests import model_folders
 from tests.commands import told
-from tests.embedding_server import EmbeddingServer, serve_embeddings
+from tests.embedding_server import Act, EmbeddingServer, serve_embeddings
 from tests.homes import QUIET, deliver, ingest
 
 KEY = "sk-test-0123456789abcdef"
@@ -55,10 +58,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def add(home: Home, models: Path, server: EmbeddingServer) -> Suite:
+def add(home: Home, models: Path, server: EmbeddingServer, *more: object) -> Suite:
     towers = ("--video", models / "clip", "--audio", models / "speech")
     api = ("--base-url", server.url, "--dims", 16, "--usd-per-million", 1)
-    told(home, "suites", "add", "paper", *towers, *api)
+    told(home, "suites", "add", "paper", *towers, *api, *more)
     return next(suite for suite in read_state(home).suites if suite.alias == "paper")
 
 
@@ -188,6 +191,43 @@ def test_a_model_of_one_width_is_declared_so_that_nothing_names_a_width(
     (suite,) = (suite for suite in read_state(home).suites if suite.alias == "mine")
     found = encoders_of(home, payer_from_environment)(suite.text).encode(["Hello."])
     assert found.shape == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("option", "act", "message"),
+    [
+        (("--request-s", 0.2, "--deadline-s", 0.25), Act(wait_s=1.0), "no answer in time, after 1 attempt;"),
+        (("--deadline-s", 2), Act(status=429, headers={"Retry-After": "60"}), "status 429.* after 1 attempt;"),
+    ],
+)
+def test_deadlines_of_requests_are_options(
+    home: Home, models: Path, server: EmbeddingServer, option: tuple[object, ...], act: Act, message: str
+) -> None:
+    suite = add(home, models, server, *option)
+    server.acts = [act] * 9
+    began = monotonic()
+    with pytest.raises(RemoteError, match=message):
+        encoders_of(home, payer_from_environment)(suite.text).encode(["Hello."])
+    assert monotonic() - began < 5  # by default it would wait for a minute
+
+
+@pytest.mark.parametrize(
+    ("option", "texts"), [(("--requests-per-minute", 200), ["A."]), (("--tokens-per-minute", 600), ["abc"])]
+)
+def test_how_fast_requests_and_tokens_go_out_are_options(
+    home: Home, models: Path, server: EmbeddingServer, option: tuple[object, ...], texts: list[str]
+) -> None:
+    encoder = encoders_of(home, payer_from_environment)(add(home, models, server, *option).text)
+    began = monotonic()
+    for _ in range(3):
+        encoder.encode(texts)
+    assert monotonic() - began >= 0.6  # by default it takes no time to speak of
+    assert len(server.requests) == 3
+
+
+def test_what_is_not_said_is_as_the_client_has_it(home: Home, models: Path, server: EmbeddingServer) -> None:
+    limits = place_of(home, add(home, models, server).text)["limits"]
+    assert Limits(**limits) == Limits()
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,35 @@ def test_a_checkpoint_that_nobody_pinned_is_not_even_downloaded(model: Path, tmp
     ]
 
 
+def test_a_model_without_safetensors_is_told_how_its_checkpoint_is_taken(model: Path, tmp_path: Path) -> None:
+    (model / "model.safetensors").unlink()
+    torch.save(STATE, model / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match=r"no safetensors.*--sha256 pytorch_model\.bin=HEX"):
+        fetch(hub_model(model, files=()), tmp_path / "cache", get=Copying(model))
+    assert not list((tmp_path / "cache" / "hub").iterdir())
+
+
+def test_a_checkpoint_whose_hash_a_person_gives_is_taken_by_it_and_by_no_other(model: Path, tmp_path: Path) -> None:
+    save_file({"layer.weight": STATE["layer.weight"] + 1}, model / "model.safetensors")  # others: it is not taken
+    torch.save(STATE, model / "pytorch_model.bin")
+    checkpoint = next(file for file in hub_model(model).files if file.path == "pytorch_model.bin")
+    given = hub_model(model, files=(), hashes=(checkpoint,))
+    wrong = replace(given, hashes=(checkpoint._replace(sha256="0" * 64),))
+    with pytest.raises(WeightsError, match="0" * 64):
+        fetch(wrong, tmp_path / "cache", get=Copying(model))
+    folder = fetch(given, tmp_path / "cache", get=Copying(model))
+    assert torch.equal(load_file(folder / "model.safetensors")["layer.weight"], STATE["layer.weight"])
+    assert fetch(given, tmp_path / "cache", get=Copying(model)) == folder
+    with pytest.raises(WeightsError, match="0" * 64):
+        fetch(wrong, tmp_path / "cache", get=Copying(model))
+
+
+def test_of_what_a_person_gives_a_hash_that_file_is_held_to_it(model: Path, tmp_path: Path) -> None:
+    wrong = hub_model(model, files=(), hashes=(PinnedFile("config.json", "0" * 64),))
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        fetch(wrong, tmp_path / "cache", get=Copying(model))
+
+
 def test_of_a_model_in_several_files_all_are_fetched_and_its_tokenizer(model: Path, tmp_path: Path) -> None:
     (in_parts(model) / "tokenizer.json").write_text("{}")
     folder = fetch(hub_model(model, files=()), tmp_path / "cache", get=Copying(model))
