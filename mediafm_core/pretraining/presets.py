@@ -14,7 +14,7 @@ _Make = Callable[..., ModelConfig]
 
 _LENGTHS: Mapping[str, TrainerConfig] = MappingProxyType(
     {
-        "tiny": TrainerConfig(steps=600, patience=2, gru_steps=500),
+        "tiny": TrainerConfig(steps=600, muon_rate=0.03, adamw_rate=9e-3, patience=2, gru_steps=500),
         "base": TrainerConfig(
             steps=100_000, shots_per_step=65_536, warm_up_steps=1_000, adamw_rate=3e-4, gru_steps=500
         ),

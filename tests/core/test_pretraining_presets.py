@@ -17,7 +17,7 @@ ALIKE = {
     "objective.mask_share": 0.2, "objective.masking": "shots", "objective.span_shots": 6, "objective.target": "shot",
     "objective.modality_weight": 1.0, "objective.horizons": [4, 12, 40], "objective.metadata_weight": 0.0,
     "objective.metadata_share": 0.5, "objective.contrast_weight": 0.0, "objective.temperature": 0.1,
-    "trainer.min_crop_share": 1.0, "trainer.optimiser": "muon", "trainer.muon_rate": 0.01,
+    "trainer.min_crop_share": 1.0, "trainer.optimiser": "muon",
     "trainer.weight_decay": 0.01, "trainer.clip": 1.0, "trainer.precision": "float32", "trainer.average_decay": 0.0,
     "trainer.max_padded_shots": 4_096, "trainer.held_out_share": 0.05, "trainer.evaluate_every": 100,
     "trainer.checkpoint_every": 200, "trainer.gru_steps": 500,
@@ -40,18 +40,18 @@ OF_PRESET = {
 OF_SIZE = {
     "tiny": {
         "model.hidden": 256, "model.layers": 4, "model.heads": 4, "model.dropout": 0.0,
-        "trainer.steps": 600, "trainer.shots_per_step": 2_048, "trainer.adamw_rate": 3e-3,
-        "trainer.warm_up_steps": 40, "trainer.patience": 2,
+        "trainer.steps": 600, "trainer.shots_per_step": 2_048, "trainer.muon_rate": 0.03,
+        "trainer.adamw_rate": 9e-3, "trainer.warm_up_steps": 40, "trainer.patience": 2,
     },
     "base": {
         "model.hidden": 768, "model.layers": 12, "model.heads": 12, "model.dropout": 0.1,
-        "trainer.steps": 100_000, "trainer.shots_per_step": 65_536, "trainer.adamw_rate": 3e-4,
-        "trainer.warm_up_steps": 1_000, "trainer.patience": 0,
+        "trainer.steps": 100_000, "trainer.shots_per_step": 65_536, "trainer.muon_rate": 0.01,
+        "trainer.adamw_rate": 3e-4, "trainer.warm_up_steps": 1_000, "trainer.patience": 0,
     },
     "large": {
         "model.hidden": 1_024, "model.layers": 24, "model.heads": 16, "model.dropout": 0.1,
-        "trainer.steps": 200_000, "trainer.shots_per_step": 131_072, "trainer.adamw_rate": 2e-4,
-        "trainer.warm_up_steps": 2_000, "trainer.patience": 0,
+        "trainer.steps": 200_000, "trainer.shots_per_step": 131_072, "trainer.muon_rate": 0.01,
+        "trainer.adamw_rate": 2e-4, "trainer.warm_up_steps": 2_000, "trainer.patience": 0,
     },
 }  # fmt: skip
 
