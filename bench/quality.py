@@ -161,16 +161,16 @@ def _run_world(asked: argparse.Namespace, number: int, known: set[Any], out: Any
         sys.stderr.write(f"world {number}, {name}, seed {seed}\n")
         encoder_of(catalogue, setting, seed, asked.encoders)
     rows, best = run.baselines()
-    _write(out, [row for row in rows if (number, asked.lengths, None, row["features"]) not in known])
+    write(out, [row for row in rows if (number, asked.lengths, None, row["features"]) not in known])
     for name, setting, seed, reading in wanted:
-        _write(out, list(run.encoder(name, setting, seed, best, reading)))
+        write(out, list(run.encoder(name, setting, seed, best, reading)))
 
 
 def _name(name: str, reading: str) -> str:
     return name if reading == next(iter(READINGS)) else f"{name}, {reading}"
 
 
-def _write(out: Any, rows: Sequence[dict[str, Any]]) -> None:
+def write(out: Any, rows: Sequence[dict[str, Any]]) -> None:
     """All rows of one encoder at once: a run that is cut off leaves none of them."""
     out.write("".join(json.dumps(row) + "\n" for row in rows))
     out.flush()
