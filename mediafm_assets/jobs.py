@@ -110,7 +110,7 @@ def trained_name(config: Mapping[str, Any]) -> str:
 def carry_out_steps(context: dg.OpExecutionContext, config: Steps, home: HomeResource) -> None:
     """Make these artifacts, log an event for each, and fail at the end if some could not be made."""
     with home.held(context.run_id):
-        _carry_out(context, home, [(kind, partition) for kind, partition in config.steps])
+        _carry_out(context, home, [(kind, partition) for kind, partition in config.steps], trained_by(context, 1))
 
 
 @dg.op

@@ -1,7 +1,7 @@
 """What an artifact looks like: small pictures and tables for the page of an asset, drawn when its event is made."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any
@@ -56,9 +56,22 @@ def _training(_home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
     curve = outcome.facts.get("curve")
     if not curve:
         return {}  # trained by an earlier version, or the curve was lost
+    return curve_metadata(
+        curve, {row["name"]: row["loss"] for row in outcome.facts["baselines"] if row["name"] != "encoder"}
+    )
+
+
+def curve_metadata(
+    curve: Sequence[Mapping[str, float]], levels: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, dg.MetadataValue]:
+    """A training's curve, drawn with the baselines where they are known, and as a table.
+
+    Args:
+        curve: its rows, at least one.
+        levels: the baselines' losses by name.
+    """
     from mediafm_core.reports.training import training_picture
 
-    levels = {row["name"]: row["loss"] for row in outcome.facts["baselines"] if row["name"] != "encoder"}
     drawn = _picture("losses over the steps", "image/svg+xml", training_picture(curve, levels))
     n_shown = min(SHOWN_ROWS, len(curve))
     shown = [curve[-(i * len(curve) // n_shown) - 1] for i in reversed(range(n_shown))]  # evenly, the last one always

@@ -16,6 +16,7 @@ from dagster._core.errors import DagsterPipesExecutionError  # it has no public 
 from dagster_pipes import PipesMessage, PipesParams
 
 from mediafm_assets.resources import device_from_environment
+from mediafm_assets.training.showing import Context, NowAndThen, Show, show_in_ui
 from mediafm_core.errors import TrainingError
 from mediafm_core.planning.state import Step
 from mediafm_core.pretraining.stage import forget_training, make_encoder
@@ -27,22 +28,24 @@ WORKER = "mediafm_assets.training.worker"
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 """The one interface that the processes talk over. They meet in a file: no other machine can join them."""
 
-Context = dg.OpExecutionContext | dg.AssetExecutionContext
-
 
 def trained_by(context: Context, n_processes: int) -> Mapping[str, Stage]:
-    """The stages that differ where an encoder is trained by several processes; none for one.
+    """The stage that trains an encoder, as one run does it, and shows how it goes on.
 
     Args:
-        context: of the op or asset, which the processes' logs go to.
+        context: of the op or asset, which the curve and the processes' logs go to.
         n_processes: how many, at least one.
     """
-    if n_processes == 1:
-        return {}
-    return {"mediafm_encoder": Stage(partial(_make, context, n_processes), settle=forget_training)}
+    make = partial(_make_together, context, n_processes) if n_processes > 1 else partial(_make_alone, context)
+    return {"mediafm_encoder": Stage(make, settle=forget_training)}
 
 
-def _make(context: Context, n_processes: int, bench: Bench, step: Step) -> Draft:
+def _make_alone(context: Context, bench: Bench, step: Step) -> Draft:
+    shown = NowAndThen(partial(show_in_ui, context, step.key.partition))
+    return make_encoder(bench, step, device_from_environment, shown)
+
+
+def _make_together(context: Context, n_processes: int, bench: Bench, step: Step) -> Draft:
     device_from_environment(n_processes - 1)  # or it is said here that there are too few
     _launch(context, n_processes, bench, step)
     draft = make_encoder(bench, step, device_from_environment)
@@ -55,7 +58,8 @@ def _launch(context: Context, n_processes: int, bench: Bench, step: Step) -> Non
     Raises:
         TrainingError: a process failed, with what it said; or ended without a word.
     """
-    heard, name = _Heard(bench.reporter), bench.encoder(step).name
+    name = bench.encoder(step).name
+    heard = _Heard(bench.reporter, partial(show_in_ui, context, name))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
     try:
         with TemporaryDirectory() as meeting:
@@ -72,9 +76,10 @@ def _launch(context: Context, n_processes: int, bench: Bench, step: Step) -> Non
 class _Heard(dg.PipesTempFileMessageReader):
     """Hands progress to a reporter while the processes work, keeps their failure, and leaves the rest to Dagster."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, show: Show) -> None:
         super().__init__()
         self._reporter = reporter
+        self._show = show
         self._failed: Mapping[str, str] | None = None
 
     @property
@@ -89,9 +94,11 @@ class _Heard(dg.PipesTempFileMessageReader):
             yield params
 
     def take(self, payload: Mapping[str, Any]) -> None:
-        """One custom message of a process: `fraction` and `note`, or `failed`."""
+        """One custom message of a process: `fraction` and `note`, or `stands` and `curve`, or `failed`."""
         if "failed" in payload:
             self._failed = payload["failed"]
+        elif "curve" in payload:
+            self._show(payload["stands"], payload["curve"])
         else:
             self._reporter.advance(payload["fraction"], payload["note"])
 

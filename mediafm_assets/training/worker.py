@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from dagster_pipes import (
@@ -19,17 +20,17 @@ from dagster_pipes import (
 )
 
 from mediafm_assets.resources import HomeResource, device_from_environment, place_among_processes
+from mediafm_assets.training.showing import NowAndThen, Rows
 from mediafm_core.errors import MediaFMError, TrainingError
 from mediafm_core.planning.desired import desired, encoder_steps
 from mediafm_core.planning.state import Step
-from mediafm_core.pretraining.going import Training
+from mediafm_core.pretraining.going import Shown, Training
 from mediafm_core.pretraining.peers import Peers, join
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.workbench import Bench, LogReporter, Outcome, Reporter
 
 _TOLD_S = 0.5  # between two reports
-_LOGGED_S = 30.0  # between two lines in the run's log
 _LOOKED_S = 5.0  # between two looks at whether there still is a run
 
 
@@ -42,7 +43,8 @@ def main() -> int:
         with join(init_method=meeting, rank=rank, size=size, device=device) as peers, _told(peers) as pipes:
             home = Home.open(Path(given["extras"]["home"]))
             reporter = _Telling(pipes, given["run_id"], home) if pipes else LogReporter()
-            _training(home, given["extras"]["encoder"], reporter).go_on(peers)
+            shown = NowAndThen(partial(_tell_curve, pipes)) if pipes else None
+            _training(home, given["extras"]["encoder"], reporter, shown).go_on(peers)
     except MediaFMError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
@@ -71,9 +73,13 @@ def _told(peers: Peers) -> Iterator[PipesContext | None]:
             raise
 
 
-def _training(home: Home, encoder: str, reporter: Reporter) -> Training:
+def _training(home: Home, encoder: str, reporter: Reporter, shown: Shown | None) -> Training:
     state = read_state(home)
-    return Training(Bench(home, state, reporter), encoder_steps(desired(state), encoder).trained)
+    return Training(Bench(home, state, reporter), encoder_steps(desired(state), encoder).trained, shown)
+
+
+def _tell_curve(pipes: PipesContext, stands: str, curve: Rows) -> None:
+    pipes.report_custom_message({"stands": stands, "curve": [dict(row) for row in curve]})
 
 
 class _Telling:
@@ -96,8 +102,6 @@ class _Telling:
         """
         if self._is_due(_TOLD_S) or fraction >= 1.0:
             self._pipes.report_custom_message({"fraction": fraction, "note": note})
-        if self._is_due(_LOGGED_S) or fraction >= 1.0:
-            self._pipes.log.info(note)
         if self._is_due(_LOOKED_S):
             self._require_run()
 

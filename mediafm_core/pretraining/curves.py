@@ -60,6 +60,10 @@ class Curve:
         columns = {name: np.asarray(column) for name, column in self.columns.items()}
         return [_mean_row(columns, a, b) for a, b in pairwise(edges)]
 
+    def told(self, n_rows: int = MAX_ROWS) -> list[dict[str, float]]:
+        """Rows of the thinned curve with six digits each, steps and times with all before the point."""
+        return [{name: _rounded(name, figure) for name, figure in row.items()} for row in self.thinned(n_rows)]
+
     def to_bytes(self) -> bytes:
         """All of it, as Parquet."""
         written = BytesIO()
@@ -81,6 +85,10 @@ def row_of(progress: Progress) -> dict[str, float]:
     figures |= {f"rate/{name}": rate for name, rate in progress.rates.items()}
     figures |= {"gradient_norm": progress.grad_norm, "shots_per_s": progress.shots_per_s}
     return figures if progress.held_out is None else {**figures, HELD_OUT: progress.held_out}
+
+
+def _rounded(name: str, figure: float) -> float:
+    return float(round(figure)) if name in (STEP, WALL_S) else float(f"{figure:.6g}")
 
 
 def _row(columns: dict[str, "array[float]"], i: int) -> dict[str, float]:

@@ -7,7 +7,7 @@ work/training-FINGERPRINT.gru.safetensors  the last saved state of the GRU, whic
 curves/ENCODER/                            the same curve for TensorBoard
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,13 +28,16 @@ from mediafm_core.pretraining.corpus import Reader, Split, divide
 from mediafm_core.pretraining.curves import Curve, row_of
 from mediafm_core.pretraining.event_file import EventFile
 from mediafm_core.pretraining.peers import Peers
-from mediafm_core.pretraining.progress import Progress
+from mediafm_core.pretraining.progress import Progress, said
 from mediafm_core.pretraining.state_files import StateFiles
 from mediafm_core.pretraining.trainer import Trained, train
 from mediafm_core.sequence.titles import TitleArrays
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
 from mediafm_core.workbench import Bench
+
+Shown = Callable[[Progress, Curve], None]
+"""Told after each step, with the curve up to it."""
 
 
 class StoredCorpus:
@@ -77,6 +80,7 @@ class Training:
 
     bench: Bench
     step: Step
+    shown: Shown | None = None  # beside the bench's reporter
 
     @property
     def spec(self) -> EncoderSpec:
@@ -198,6 +202,8 @@ class _Record:
         else:
             self._file.add(row)
         self._training.bench.reporter.advance(progress.step / progress.steps, said(progress))
+        if self._training.shown is not None:
+            self._training.shown(progress, self._curve)
 
     @property
     def good_step(self) -> int | None:
@@ -215,13 +221,3 @@ class _Record:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-
-
-def said(progress: Progress) -> str:
-    """Where a training stands, in one line: `step 120/2000, loss 0.712, 3,400 shots/s, 4 min 10 s left`."""
-    minutes, seconds = divmod(round(progress.left_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    left = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
-    where = f"step {progress.step}/{progress.steps}, loss {progress.msm:.3f}"
-    held_out = "" if progress.held_out is None else f", held out {progress.held_out:.3f}"
-    return f"{where}{held_out}, {progress.shots_per_s:,.0f} shots/s, {left} left"

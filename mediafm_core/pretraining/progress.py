@@ -22,6 +22,16 @@ class Progress(NamedTuple):
 Report = Callable[[Progress], None]
 
 
+def said(progress: Progress) -> str:
+    """Where a training stands, in one line: `step 120/2000, loss 0.712, 3,400 shots/s, 4 min 10 s left`."""
+    minutes, seconds = divmod(round(progress.left_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    where = f"step {progress.step}/{progress.steps}, loss {progress.msm:.3f}"
+    held_out = "" if progress.held_out is None else f", held out {progress.held_out:.3f}"
+    return f"{where}{held_out}, {progress.shots_per_s:,.0f} shots/s, {left} left"
+
+
 class Clock:
     """Steps taken and shots read since this process began to train."""
 

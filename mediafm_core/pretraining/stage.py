@@ -16,7 +16,7 @@ from mediafm_core.workbench import Bench, Draft
 
 if TYPE_CHECKING:
     from mediafm_core.pretraining.baselines.compare import Comparison
-    from mediafm_core.pretraining.going import Training
+    from mediafm_core.pretraining.going import Shown, Training
     from mediafm_core.pretraining.trainer import Trained
 
 
@@ -53,16 +53,17 @@ def _committed(home: Home, key: ArtifactKey) -> ArtifactRow:
     return row
 
 
-def make_encoder(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draft:
+def make_encoder(bench: Bench, step: Step, device: DeviceOf = on_cpu, shown: "Shown | None" = None) -> Draft:
     """Train an encoder by Masked Shot Modeling on this device, and compare it with the baselines.
 
-    A training that was killed goes on from its last saved state, whoever began it.
+    A training that was killed goes on from its last saved state, whoever began it. `shown` is given its curve as it
+    grows.
     """
     from mediafm_core.model.checkpoint import save
     from mediafm_core.pretraining.going import Training
     from mediafm_core.pretraining.peers import Peers
 
-    training = Training(bench, step)
+    training = Training(bench, step, shown)
     trained = training.go_on(Peers(device=device()))
     comparison = training.compare(trained)
     lost = training.finish_curve({row.name: row.loss for row in comparison.rows if row.name != "encoder"})
@@ -96,7 +97,7 @@ def _training_facts(training: "Training", trained: "Trained") -> dict[str, Any]:
         "first_loss": trained.train_losses[0],
         "last_loss": trained.train_losses[-1],
         "held_out_loss": held_out.get(trained.kept_step),
-        "curve": [{name: float(f"{value:.6g}") for name, value in row.items()} for row in training.curve().thinned()],
+        "curve": training.curve().told(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,13 +21,17 @@ from typer.testing import CliRunner
 from mediafm_assets.carrying import STAGES
 from mediafm_assets.cli.app import app
 from mediafm_assets.definitions import defs
-from mediafm_assets.jobs import train_encoder
+from mediafm_assets.jobs import pairs_config, refresh, train_encoder, training_config
 from mediafm_assets.partitions import sync
 from mediafm_assets.resources import REPORTER
+from mediafm_assets.training.launching import _Heard
+from mediafm_assets.training.showing import NowAndThen
 from mediafm_core.errors import PlanError, StoreError
 from mediafm_core.execution import carry_out
 from mediafm_core.planning.desired import desired
+from mediafm_core.pretraining.curves import Curve
 from mediafm_core.pretraining.going import Training
+from mediafm_core.pretraining.progress import Progress
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.workbench import Bench, LogReporter, Outcome, Status
@@ -212,6 +217,71 @@ def test_the_page_of_the_asset_shows_curve_and_table(ingested_home):
     assert steps == [1, 2, 3, 4, 5, 6]
     assert event.metadata["learnt"].value == "no"
     assert event.metadata["baselines"].records[-1].data["name"] == "encoder"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A curve is shown after every step."""
+    monkeypatch.setattr("mediafm_assets.training.showing._EVERY_S", 0.0)
+    monkeypatch.setattr("mediafm_assets.training.showing._EVERY_SHARE", 0.0)
+
+
+def observed(instance: dg.DagsterInstance) -> list[dg.AssetObservation]:
+    records = instance.fetch_observations(dg.AssetKey("mediafm_encoder"), limit=100, ascending=True).records
+    return [record.asset_observation for record in records if record.asset_observation]
+
+
+def test_the_page_of_the_asset_shows_the_curve_while_the_training_goes_on(ingested_home, at_once):
+    declare_tiny_encoder(ingested_home, "v1")
+    train(ingested_home, Killing(after=0))  # the corpus alone
+    token = REPORTER.set(Killing(after=4))
+    try:
+        with dg.DagsterInstance.ephemeral() as instance:
+            assert not materialised(ingested_home, instance).success
+            shown = observed(instance)
+    finally:
+        REPORTER.reset(token)
+    assert [len(each.metadata["curve"].records) for each in shown] == [1, 2, 3, 4]
+    assert {each.partition for each in shown} == {"v1"}
+    assert "data:image/svg+xml" in str(shown[-1].metadata["training"].value)
+    said = str(shown[-1].metadata["progress"].value)
+    assert re.fullmatch(r"step 4/6, loss \d\.\d+, [\d,]+ shots/s, \d+ s left", said)
+
+
+@pytest.mark.parametrize("job", ["train_encoder", "refresh"])
+def test_so_it_does_in_a_run_of_a_job(ingested_home, at_once, job):
+    declare_tiny_encoder(ingested_home, "v1")
+    config = training_config("v1") if job == "train_encoder" else pairs_config(STEPS)
+    made = {"train_encoder": train_encoder, "refresh": refresh}[job]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert made.execute_in_process(run_config=config, instance=instance, resources=resources(ingested_home)).success
+        assert len(observed(instance)) == 6
+
+
+def test_a_curve_is_shown_every_half_minute_and_less_often_in_a_long_training():
+    now, shown = [0.0], []
+    seen = NowAndThen(lambda stands, rows: shown.append(now[0]), clock=lambda: now[0])
+    curve = Curve()
+    curve.note({"step": 1.0, "loss/msm": 0.5})
+    for second in range(0, 100_000, 10):
+        now[0] = float(second)
+        seen(progress(1), curve)
+    assert shown[:4] == [30.0, 60.0, 90.0, 120.0]
+    assert 0.05 <= 1 - shown[-2] / shown[-1] < 0.06
+    assert len(shown) < 150
+
+
+def test_what_the_first_process_tells_of_its_curve_is_shown():
+    shown = []
+    heard = _Heard(LogReporter(), lambda stands, rows: shown.append((stands, rows)))
+    heard.take({"stands": "step 1/2", "curve": [{"step": 1.0}]})
+    assert shown == [("step 1/2", [{"step": 1.0}])]
+
+
+def progress(step: int) -> Progress:
+    return Progress(
+        step=step, steps=9, msm=0.5, parts={}, shots_per_s=1.0, left_s=1.0, rates={}, grad_norm=1.0, held_out=None
+    )
 
 
 def materialised(home: Home, instance: dg.DagsterInstance, processes: int = 1) -> dg.ExecuteInProcessResult:

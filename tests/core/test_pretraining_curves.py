@@ -6,8 +6,7 @@ import pytest
 
 from mediafm_core.pretraining.curves import Curve, row_of
 from mediafm_core.pretraining.event_file import EventFile
-from mediafm_core.pretraining.going import said
-from mediafm_core.pretraining.progress import Progress
+from mediafm_core.pretraining.progress import Progress, said
 from tests.event_files import scalars
 from tests.full_disk import no_file_beyond
 
@@ -67,6 +66,12 @@ def test_a_thinned_curve_covers_all_steps_evenly() -> None:
     assert [row["loss/held_out"] for row in thinned] == [0.4] * 4
     assert len(curve_of(1, 2).thinned(4)) == 2
     assert Curve().thinned() == []
+
+
+def test_a_told_curve_has_six_digits_of_a_figure_and_every_step_and_second() -> None:
+    curve = Curve()
+    curve.note({"step": 1_234_567.0, "wall_s": 1_795_357_423.4, "loss/msm": 0.123456789})
+    assert curve.told() == [{"step": 1_234_567.0, "wall_s": 1_795_357_423.0, "loss/msm": 0.123457}]
 
 
 def test_the_event_file_is_the_curve(tmp_path: Path) -> None:
