@@ -1,8 +1,6 @@
 """A title read by an encoder: one vector per shot, and one for the title."""
 
 import base64
-import hashlib
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +22,7 @@ def make_contextual(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draf
     """The contextual embeddings of a title by one encoder, which is read on this device."""
     from mediafm_core.contextual.embedding import embed_title
 
-    loaded = _loaded(bench.read(step, "encoder"), device())
+    loaded = _loaded(bench, step, device())
     suite = bench.encoder(step).suite
     if loaded.manifest["suite"] != suite:
         raise EncoderMismatchError(
@@ -42,13 +40,20 @@ def make_contextual(bench: Bench, step: Step, device: DeviceOf = on_cpu) -> Draf
     return Draft(with_metadata(table, {TITLE_VECTOR.decode(): title_vector}), facts)
 
 
-def _loaded(data: bytes, device: "torch.device") -> "Loaded":
-    """The encoder in these bytes; the one that was used last stays in memory for the next title."""
-    return _last(hashlib.sha256(data).digest(), data, device)
+_at_hand: dict[tuple[str, "torch.device"], "Loaded"] = {}  # by digest of the checkpoint; one alone
 
 
-@lru_cache(maxsize=1)
-def _last(_digest: bytes, data: bytes, device: "torch.device") -> "Loaded":
+def _loaded(bench: Bench, step: Step, device: "torch.device") -> "Loaded":
+    """The step's encoder, checked when it is read; the one that was used last stays in memory for the next title.
+
+    It is known by the digest that the ledger has: to read it again for each title would cost more than the title, where
+    it is large.
+    """
     from mediafm_core.model.checkpoint import load
 
-    return load(data, device)
+    row = bench.home.ledger.artifact(step.inputs["encoder"])
+    wanted = row.digest if row else "", device
+    if wanted not in _at_hand:
+        _at_hand.clear()
+        _at_hand[wanted] = load(bench.read(step, "encoder"), device)  # where there is none, the reading says so
+    return _at_hand[wanted]

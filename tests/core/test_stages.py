@@ -416,6 +416,18 @@ def test_titles_are_read_in_context_and_shown(trained: Home) -> None:
     assert len(np.unique(shots.vectors, axis=0)) == N_SHOTS_ELSE
 
 
+def test_an_encoder_is_read_once_for_all_titles_on_a_device(trained: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mediafm_core.contextual import stage
+
+    read: list[str] = []
+    monkeypatch.setattr(stage, "_at_hand", {})
+    monkeypatch.setattr(Home, "read", lambda self, key, _read=Home.read: read.append(key.kind) or _read(self, key))
+    for title in ("silent", "one-shot", "silent"):
+        stage.make_contextual(bench(trained), step(trained, "contextual_embeddings", title))
+    assert read.count("mediafm_encoder") == 1
+    assert read.count("fused_embeddings") == 3
+
+
 def test_an_encoder_of_another_suite_is_refused(trained: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     from mediafm_core.contextual import stage
 
