@@ -72,7 +72,7 @@ def trained(world: World, model: Mapping[str, object], n_titles: int, steps: int
     suite = world.suite
     dims = (suite.video.dims, suite.audio.dims, suite.text.dims)
     made = PretrainingConfig.from_json(preset_config("mediafm", modality_dims=dims, metadata_dims=suite.text.dims))
-    trainer = replace(made.trainer, steps=steps, held_out_share=0.0)
+    trainer = replace(made.trainer, steps=steps, held_out_share=0.0, patience=0)
     config = replace(made, model=replace(made.model, **model), trainer=trainer)
     return train(InMemory([narrative(world, seed) for seed in range(n_titles)]), config, seed=0).encoder
 
