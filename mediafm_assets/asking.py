@@ -1,12 +1,18 @@
 """What a plan comes to as runs: each training is one of its own, so that no title waits for hours behind it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from mediafm_core.planning.cost import Price
 from mediafm_core.planning.desired import trained_steps
 from mediafm_core.planning.plan import plan
 from mediafm_core.planning.state import State, Step
+from mediafm_core.store.home import Home
+from mediafm_core.store.paid import dollars
+
+PRICE, UNPRICED = "mediafm/expected_usd", "mediafm/unpriced_steps"
+"""Tags of a run that reads texts for money: what it is expected to pay, and of how many steps nothing can be said."""
 
 
 class Asked(NamedTuple):
@@ -28,3 +34,19 @@ def asked(state: State, in_training: Collection[str] = ()) -> Asked:
     apart = {key for name in {*untrained, *in_training} for key in own.get(name, ())}
     beside = plan(replace(state, parked=state.parked | apart)).steps
     return Asked(tuple(name for name in untrained if name not in in_training), beside)
+
+
+def prices_of(home: Home, steps: Sequence[Step]) -> list[Price]:
+    """What steps will cost in money; nothing where none is asked for it."""
+    from mediafm_core.drift.asking import canary_prices
+    from mediafm_core.encoders.pricing import prices
+
+    return [*prices(home, steps), *canary_prices(home, steps)]
+
+
+def price_tags(found: Iterable[Price]) -> dict[str, str]:
+    """The tags that say these prices in Dagster; none where they are zero."""
+    prices = list(found)
+    usd, n_unknown = sum(each.usd for each in prices), sum(each.n_unknown for each in prices)
+    known = {PRICE: dollars(usd).removeprefix("$")} if usd else {}
+    return {**known, UNPRICED: str(n_unknown)} if n_unknown else known

@@ -2,12 +2,13 @@
 
 import dagster as dg
 
-from mediafm_assets.asking import asked
+from mediafm_assets.asking import asked, price_tags, prices_of
 from mediafm_assets.automations import CANARIES, NIGHTLY, why_off
 from mediafm_assets.jobs import MAX_STEPS_PER_RUN, refresh, steps_config, train_encoder, training_config, watch_canaries
 from mediafm_assets.partitions import sync
 from mediafm_assets.postponed import for_automation
 from mediafm_assets.resources import HomeResource
+from mediafm_core.drift.asking import measuring_prices
 from mediafm_core.drift.watching import in_use
 from mediafm_core.pretraining.declaring import is_new_to_learn
 from mediafm_core.stock import read_state
@@ -27,7 +28,10 @@ def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[d
     at = context.scheduled_execution_time.isoformat()
     steps = asked(for_automation(opened, read_state(opened))).steps
     portions = [steps[begin : begin + MAX_STEPS_PER_RUN] for begin in range(0, len(steps), MAX_STEPS_PER_RUN)]
-    runs = [dg.RunRequest(run_key=f"{at} {n}", run_config=steps_config(some)) for n, some in enumerate(portions)]
+    runs = [
+        dg.RunRequest(run_key=f"{at} {n}", run_config=steps_config(some), tags=price_tags(prices_of(opened, some)))
+        for n, some in enumerate(portions)
+    ]
     return runs or dg.SkipReason("Nothing is missing.")
 
 
@@ -39,7 +43,13 @@ def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) ->
         return dg.SkipReason(off)
     sync(context.instance, opened)
     at = context.scheduled_execution_time.isoformat()
-    wanted = [dg.RunRequest(run_key=f"{suite} {at}", partition_key=suite) for suite in in_use(read_state(opened, ()))]
+    state = read_state(opened, ())  # of no title
+    wanted = [
+        dg.RunRequest(
+            run_key=f"{suite} {at}", partition_key=suite, tags=price_tags(measuring_prices(opened, state, suite))
+        )
+        for suite in in_use(state)
+    ]
     return wanted or dg.SkipReason("No suite is in use whose encoders could be watched.")
 
 

@@ -1,14 +1,15 @@
 """Sensors only ask: the landing folder what has arrived, the planner what is missing."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import dagster as dg
 
-from mediafm_assets.asking import asked
+from mediafm_assets.asking import asked, price_tags, prices_of
 from mediafm_assets.automations import why_off
 from mediafm_assets.jobs import (
     MAX_DELIVERIES_PER_RUN,
@@ -67,7 +68,7 @@ def new_titles(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Se
         return dg.SkipReason(f"Nothing new is complete; {len(found.arriving)} deliveries are still arriving.")
     new = new[:MAX_DELIVERIES_PER_RUN]
     what = {"signatures": [listing.signature for listing in new]}
-    return _bounded(context.instance, [(ingest, what, landing_config([listing.path.name for listing in new]))])
+    return _bounded(context.instance, [_Wish(ingest, what, landing_config([listing.path.name for listing in new]))])
 
 
 @dg.sensor(jobs=[refresh, train_encoder], minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -95,7 +96,7 @@ def reconcile(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.Sen
     steps = found.steps or (() if all_told else _untold(context, opened, state))
     if not (steps or found.trainings or training):
         _COMPLETE[opened.root] = ledger
-    return _submit(context.instance, steps[:MAX_STEPS_PER_RUN], found.trainings)
+    return _submit(context.instance, opened, steps[:MAX_STEPS_PER_RUN], found.trainings)
 
 
 @dg.sensor(job=refresh, minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -119,7 +120,7 @@ def new_encoders(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.
     missing = asked(for_automation(opened, read_state(opened)), training).steps
     steps = [step for step in missing if _serves(step, set(trained))][:MAX_STEPS_PER_RUN]
     if steps:
-        return _submit(context.instance, steps)
+        return _submit(context.instance, opened, steps)
     context.update_cursor(json.dumps(trained))
     return dg.SkipReason("Every trained encoder has what it needs.")
 
@@ -141,10 +142,11 @@ def _busy(instance: dg.DagsterInstance, training: Collection[str]) -> str:
 
 
 def _submit(
-    instance: dg.DagsterInstance, steps: Sequence[Step], trainings: Sequence[str] = ()
+    instance: dg.DagsterInstance, home: Home, steps: Sequence[Step], trainings: Sequence[str] = ()
 ) -> dg.SensorResult | dg.SkipReason:
-    of_steps = [(refresh, {"keys": [list(step.key) for step in steps]}, steps_config(steps))] if steps else []
-    of_trainings = [(train_encoder, {"train": name}, training_config(name)) for name in trainings]
+    what = {"keys": [list(step.key) for step in steps]}
+    of_steps = [_Wish(refresh, what, steps_config(steps), price_tags(prices_of(home, steps)))] if steps else []
+    of_trainings = [_Wish(train_encoder, {"train": name}, training_config(name)) for name in trainings]
     if not of_steps and not of_trainings:
         return dg.SkipReason("Nothing is missing.")
     return _bounded(instance, [*of_steps, *of_trainings])
@@ -200,8 +202,13 @@ def _process_of(instance: dg.DagsterInstance, run_id: str) -> int | None:
     return next((int(str(pid.value)) for pid in said if pid), None)
 
 
-_Wish = tuple[dg.JobDefinition, dict[str, Any], dict[str, Any]]
-"""A job, what its run would be for, and the run's configuration."""
+class _Wish(NamedTuple):
+    """A run that is asked for."""
+
+    job: dg.JobDefinition
+    what: dict[str, Any]  # what it would be for
+    config: dict[str, Any]
+    tags: Mapping[str, str] = MappingProxyType({})
 
 
 def _bounded(instance: dg.DagsterInstance, wishes: Sequence[_Wish]) -> dg.SensorResult | dg.SkipReason:
@@ -210,18 +217,18 @@ def _bounded(instance: dg.DagsterInstance, wishes: Sequence[_Wish]) -> dg.Sensor
     A failed run is tried again under a new key, for Dagster never runs a key twice; a tick that is evaluated twice
     asks for the same key.
     """
-    requests = [_request(instance, job, fingerprint("steps", what), config) for job, what, config in wishes]
+    requests = [_request(instance, wish) for wish in wishes]
     if wanted := [request for request in requests if request]:
         return dg.SensorResult(run_requests=wanted)
     return dg.SkipReason(f"{MAX_ATTEMPTS} runs for just this failed within a day: look at them, or `mediafm apply`.")
 
 
-def _request(
-    instance: dg.DagsterInstance, job: dg.JobDefinition, signature: str, config: dict[str, Any]
-) -> dg.RunRequest | None:
+def _request(instance: dg.DagsterInstance, wish: _Wish) -> dg.RunRequest | None:
+    signature = fingerprint("steps", wish.what)
     tags = {SIGNATURE: signature}
     yesterday = datetime.now(tz=UTC) - timedelta(days=1)
     if instance.get_runs_count(dg.RunsFilter(statuses=_FAILED, tags=tags, created_after=yesterday)) >= MAX_ATTEMPTS:
         return None
     attempt = instance.get_runs_count(dg.RunsFilter(tags=tags))
-    return dg.RunRequest(run_key=f"{signature}-{attempt}", job_name=job.name, run_config=config, tags=tags)
+    key = f"{signature}-{attempt}"
+    return dg.RunRequest(run_key=key, job_name=wish.job.name, run_config=wish.config, tags={**tags, **wish.tags})

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mediafm_assets.asking import prices_of
 from mediafm_assets.cli.context import HomeOption, JsonOption, console, open_home, print_json, print_table
 from mediafm_assets.cli.progress import describe
 from mediafm_assets.cli.release_commands import show_next_promotion
@@ -16,7 +17,6 @@ from mediafm_core.media.leftovers import sweep_now_and_then
 from mediafm_core.planning.cost import Cost, Price
 from mediafm_core.planning.plan import Plan
 from mediafm_core.planning.reasons import Alike, in_groups
-from mediafm_core.planning.state import Step
 from mediafm_core.planning.why import Standing, shortened
 from mediafm_core.stock import Told, cost_of, explain_step, explained_plan, read_state, title_plan
 from mediafm_core.store.home import Home
@@ -80,7 +80,7 @@ def _plan_json(home: Home, found: Plan) -> dict[str, Any]:
                 {"asset": k.kind, "steps": k.n_steps, "seconds": k.seconds, "past_runs": k.n_runs} for k in cost.kinds
             ],
         },
-        "price": [_price_json(each) for each in _prices(home, found.steps)],
+        "price": [_price_json(each) for each in prices_of(home, found.steps)],
     }
 
 
@@ -88,14 +88,6 @@ def _price_json(price: Price) -> dict[str, Any]:
     said = {"asset": price.kind, "suite": price.suite, "steps": price.n_steps, "known": price.n_known}
     counts = {"estimated": price.n_estimated, "unknown": price.n_unknown, "counted": price.counted}
     return {**said, **counts, "tokens": round(price.n_tokens), "usd": price.usd}
-
-
-def _prices(home: Home, steps: Sequence[Step]) -> list[Price]:
-    """What steps will cost in money; nothing where none is asked for it."""
-    from mediafm_core.drift.asking import canary_prices
-    from mediafm_core.encoders.pricing import prices
-
-    return [*prices(home, steps), *canary_prices(home, steps)]
 
 
 def _show_prices(found: Sequence[Price]) -> None:
@@ -129,7 +121,7 @@ def show_plan(home: Home, found: Plan) -> None:
     cost = cost_of(home, found.steps)
     rows = [(kind.kind, kind.n_steps, kind.seconds, kind.basis) for kind in cost.kinds]
     print_table(f"{len(found.steps)} steps", ("asset", "steps", "seconds", "from"), [*rows, _sum_of(cost)])
-    _show_prices(_prices(home, found.steps))
+    _show_prices(prices_of(home, found.steps))
     if found.blocked:
         console.print(_blocked_said(found).strip())
 
@@ -231,7 +223,7 @@ def apply_all(home: Home) -> bool:
     for error in refused:
         typer.echo(f"refused  {type(error).__name__}: {error}", err=True)
     found = explained_plan(home, read_state(home))
-    _show_prices(_prices(home, found.steps))
+    _show_prices(prices_of(home, found.steps))
     done = _carry_out(home, [step.key[:2] for step in found.steps])
     show_next_promotion(home)
     return done and not refused
@@ -244,7 +236,7 @@ def apply_title(home: Home, title: str) -> bool:
         PlanError: there is no such title.
     """
     steps = title_plan(home, title).steps
-    _show_prices(_prices(home, steps))
+    _show_prices(prices_of(home, steps))
     wanted = [step.key[:2] for step in steps]
     return _carry_out(home, [*wanted, ("snapshot", UNPARTITIONED)] if wanted else [])
 

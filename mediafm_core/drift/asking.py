@@ -14,7 +14,8 @@ from mediafm_core.encoders.pricing import Bill, paid_suites
 from mediafm_core.encoders.protocol import UnimodalEncoder
 from mediafm_core.encoders.suites import load
 from mediafm_core.planning.cost import Price
-from mediafm_core.planning.state import Step
+from mediafm_core.planning.desired import desired
+from mediafm_core.planning.state import State, Step
 from mediafm_core.store.home import Home
 from mediafm_core.store.paid import FILE, Purse
 
@@ -49,15 +50,27 @@ def canary_prices(home: Home, steps: Iterable[Step]) -> list[Price]:
     """
     paid = paid_suites(home)
     planned = [step for step in steps if step.key.kind == "canaries"] if paid else []
-    return [_canary_price(home, paid[step.axes["suite"]], step) for step in planned if step.axes["suite"] in paid]
+    found: list[tuple[str, Any]] = [(step.axes["suite"], step.ingredients["inputs"]) for step in planned]
+    return [_canary_price(home, paid[suite], tables, 2) for suite, tables in found if suite in paid]
 
 
-def _canary_price(home: Home, suite: Suite, step: Step) -> Price:
-    tables: Any = step.ingredients["inputs"]
+def measuring_prices(home: Home, state: State, suite: str) -> list[Price]:
+    """What one measurement of a watched suite will cost, with its reference where there is none yet.
+
+    Nothing where no text of it is read for money.
+    """
+    paid, wish = paid_suites(home), state.canaries.get(suite)
+    if suite not in paid or wish is None:
+        return []
+    has_reference = desired(state).canaries[suite].key in state.committed
+    return [_canary_price(home, paid[suite], wish.tables, 1 if has_reference else 2)]
+
+
+def _canary_price(home: Home, suite: Suite, tables: Iterable[str], n_times: int) -> Price:
     inputs = [canary for table in tables for canary in from_bytes(home.blobs.path(table).read_bytes())]
     texts = [str(canary.value) for canary in of_modality(inputs, Modality.TEXT)]
     bill = Bill(home, suite)
-    return bill.price("canaries", 1, [2 * bill.all_of(texts)])
+    return bill.price("canaries", 1, [n_times * bill.all_of(texts)])
 
 
 class _AskedAnew(NamedTuple):
