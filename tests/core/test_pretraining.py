@@ -241,7 +241,7 @@ _CHANGES = {
     "patience": 1,
     "checkpoint_every": 4,
 }
-_ELSEWHERE = {"gru_steps"}  # of a baseline, which the trainer does not train
+_ELSEWHERE = {"gru_steps"}  # of a baseline, which is not trained here: test_pretraining_baselines
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(TrainerConfig) if f.name not in _ELSEWHERE])

@@ -255,6 +255,11 @@ def compared(**trainer: object):
     return compare(encoder, reader(smooth=True), split, given, seed=0)
 
 
+@pytest.mark.parametrize("gru_steps", [0, 1])
+def test_a_gru_is_among_the_baselines_where_it_has_steps_alone(gru_steps: int) -> None:
+    assert ("GRU" in {row.name for row in compared(gru_steps=gru_steps).rows}) == (gru_steps > 0)
+
+
 def test_a_fresh_encoder_has_not_learnt() -> None:
     found = compared(gru_steps=1)
     assert [row.name.split(",")[0] for row in found.rows] == [*FIXED, "Gaussian", "GRU", "encoder"]
