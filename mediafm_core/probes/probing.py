@@ -75,10 +75,22 @@ def fit_head(labels: LabelSet, features: Sequence[Features]) -> Head:
     if kind is not HeadKind.RIDGE and len(features) > 1:  # slow to fit: what to read is chosen under ridge
         features = [max((_choose(labels, each, HeadKind.RIDGE) for each in features), key=_value).features]
     choice = max((_choose(labels, each, kind) for each in features), key=_value)
-    turned = standardise(choice.features.values)
-    grid = GRIDS[kind][: GRIDS[kind].index(choice.regularisation) + 1]
+    return fit_chosen(labels, choice.features, choice.regularisation)
+
+
+def fit_chosen(labels: LabelSet, features: Features, regularisation: float) -> Head:
+    """The head of the task's kind on all these clips, with nothing left to choose.
+
+    Args:
+        labels: of one task.
+        features: their clips, in their order.
+        regularisation: one of the kind's grid.
+    """
+    kind = labels.task.head
+    turned = standardise(features.values)
+    grid = GRIDS[kind][: GRIDS[kind].index(regularisation) + 1]
     *_, fitted = fit_path(kind, turned, to_fit(labels), grid, labels.task.metric)
-    return _head(labels, choice.features, turned, fitted, choice.regularisation)
+    return _head(labels, features, turned, fitted, regularisation)
 
 
 def _check_reads(kind: HeadKind, features: Sequence[Features]) -> None:

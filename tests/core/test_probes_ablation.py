@@ -211,11 +211,13 @@ def test_trees_learn_what_no_linear_head_does_and_never_see_the_held_out_title(l
         labels=[["a"] if v else [] for v in x[:, 0] * x[:, 1] > 0.3],
     )
     features = [Features(Origin(FUSED, "tiny"), "clip", x)]
-    by_trees, by_line = trees_out_of_fold(many, features), out_of_fold(many, features)
+    by_trees, by_line = trees_out_of_fold(many, features, features), out_of_fold(many, features)
     assert difference(by_trees, by_line).low > 0.2
     turned_over = replace(many, targets=np.where(many.of[:, None] == 4, ~many.targets, many.targets))
     mine = many.of == 4
-    np.testing.assert_array_equal(by_trees.scores[mine], trees_out_of_fold(turned_over, features).scores[mine])
+    np.testing.assert_array_equal(
+        by_trees.scores[mine], trees_out_of_fold(turned_over, features, features).scores[mine]
+    )
 
 
 def scored(labels: LabelSet, quality: float, seed: int = 0) -> OutOfFold:

@@ -58,7 +58,7 @@ def n_rows(labels: Sequence[LabelSet], families: Sequence[Family]) -> int:
 def _made(
     variant: Variant, labels: LabelSet, reader: Reader, bootstrap: tuple[int, int], counts: tuple[int, int]
 ) -> AblationRow:
-    found = variant.score(labels, [reader(read, labels) for read in variant.reads])
+    found = variant.score(labels, [reader(read, labels) for read in (*variant.reads, *variant.asked)])
     n_draws, seed = bootstrap
     return AblationRow(
         row_of(variant.name, found.held_out, found.dims, n_draws=n_draws, seed=seed), found.held_out, *counts

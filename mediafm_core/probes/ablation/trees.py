@@ -1,81 +1,121 @@
-"""Boosted trees on the windows: the one row that is not linear.
+"""Boosted trees on a linear head of the windows: the one row that is not linear.
 
-If they reach what contextual embeddings reach, a linear head on the windows was too weak. If they do not, it says
-little of windows: these are reduced to a few components first, and in popularity and retrieval of narrative titles
-trees on them so fall below trees on the clip alone (docs/experiments.md).
+Trees on windows alone fall far below linear heads on them (docs/experiments.md), and would say nothing. So a linear
+head, which chooses among reads of windows, comes first, and trees mend what it misses for as many rounds as help on
+inner folds of titles, none among them. Where this row is above the linear ones, a head was too weak for what it read.
+Where it is not, trees found nothing to mend: other heads that are not linear might.
 
-Shape letters: n clips, R width of a read, C components, L labels.
+Shape letters: n clips, R width of a read, C components, L labels, K numbers of rounds.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mediafm_core.probes.features import Features
 from mediafm_core.probes.fitting import standardise
-from mediafm_core.probes.folds import splits
+from mediafm_core.probes.folds import INNER, splits
+from mediafm_core.probes.heads import score
 from mediafm_core.probes.labels import LabelSet, OutOfFold
-from mediafm_core.probes.probing import to_fit
+from mediafm_core.probes.metrics import measure
+from mediafm_core.probes.probing import fit_chosen, fit_head, to_fit
+from mediafm_core.probes.tasks import HeadKind
 
-N_COMPONENTS = 64
-"""The first read is reduced to so many principal components of the training titles; further reads stand beside them."""
+N_COMPONENTS: Final = 16
+"""What is wider is reduced to so many principal components of the training titles before trees ask it."""
 
-SETTINGS: dict[str, Any] = {
-    "max_iter": 40,
+ROUNDS: Final = (0, 5, 10, 20)
+"""Of boosting, to choose from."""
+
+SETTINGS: Final[dict[str, Any]] = {
     "max_leaf_nodes": 8,
-    "min_samples_leaf": 40,
-    "learning_rate": 0.15,
+    "min_samples_leaf": 20,
+    "learning_rate": 0.1,
     "early_stopping": False,
 }
-"""Of each ensemble, one for each label, by squared error. They were not tuned."""
+"""Of each ensemble, one for each label, by squared error."""
+
+_N_INNER_FOLDS: Final = 3
+
+Numbers = NDArray[np.floating]
 
 
-class _Reduction(NamedTuple):
-    """From a read to its principal components."""
-
-    mean: NDArray[np.float32]  # (R,)
-    axes: NDArray[np.float32]  # (R, C), with the features' scales inside
-
-    def of(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n, C)."""
-        return ((values - self.mean) @ self.axes).astype(np.float32, copy=False)
-
-
-def trees_out_of_fold(labels: LabelSet, features: Sequence[Features]) -> OutOfFold:
-    """Score every labelled clip by trees that were grown without its title.
+def trees_out_of_fold(labels: LabelSet, windows: Sequence[Features], beside: Sequence[Features]) -> OutOfFold:
+    """Score every labelled clip by a linear head, and trees upon it, that were made without its title.
 
     Args:
         labels: of one task.
-        features: the windows, which are reduced, and whatever stands beside them.
+        windows: what the linear head chooses from.
+        beside: what trees ask beside the linear head's scores.
 
     Raises:
         LabelsError: too few titles are labelled.
     """
-    targets, scores = to_fit(labels), np.empty(labels.targets.shape, np.float32)
+    scores = np.empty(labels.targets.shape, np.float32)
     for train, test in splits(labels.titles, labels.of, labels.task.n_folds):
-        reduction = _reduce(features[0].values[train])
-        x = np.concatenate([reduction.of(features[0].values), *(f.values for f in features[1:])], axis=1)
-        for j in range(targets.shape[1]):
-            scores[test, j] = _grown(x[train], targets[train, j], x[test])
+        linear = _linear(labels, windows, train)
+        asked = np.concatenate([_narrow(x, train) for x in (linear, *(f.values for f in beside))], axis=1)
+        n_rounds = _choose_rounds(labels.rows(train), linear[train], asked[train])
+        miss = (to_fit(labels) - linear)[train]
+        (mended,) = _mended(asked[train], miss, asked[test], (n_rounds,))
+        scores[test] = linear[test] + mended
     return OutOfFold(labels, scores)
 
 
-def trees_dims(features: Sequence[Features]) -> int:
-    """How many numbers a tree may ask."""
-    return min(N_COMPONENTS, features[0].values.shape[1]) + sum(f.values.shape[1] for f in features[1:])
+def trees_dims(windows: Sequence[Features], beside: Sequence[Features]) -> int:
+    """How many numbers are read: those of the widest windows, and those that trees ask beside the scores."""
+    return max(f.values.shape[1] for f in windows) + sum(min(N_COMPONENTS, f.values.shape[1]) for f in beside)
 
 
-def _reduce(values: NDArray[np.float32]) -> _Reduction:
-    turned = standardise(values)
-    x = turned.values.numpy()
-    _, axes = np.linalg.eigh(x.T @ x)
-    kept = axes[:, ::-1][:, :N_COMPONENTS] / turned.scale.numpy()[:, None]
-    return _Reduction(turned.mean.numpy(), kept.astype(np.float32, copy=False))
+def _linear(labels: LabelSet, windows: Sequence[Features], train: NDArray[np.bool_]) -> Numbers:
+    """(n, L): of clips in training by heads without their title, of the others by the head of all training titles.
+
+    What to read and how much to regularise are chosen once, by all training titles.
+    """
+    mine = labels.rows(train)
+    head = fit_head(mine, [f.rows(train) for f in windows])
+    read = next(f for f in windows if f.read == head.read)
+    found, inside = score(head, read), read.rows(train)
+    held_out = np.empty(mine.targets.shape, np.float32)
+    for fit, test in splits(mine.titles, mine.of, _N_INNER_FOLDS, INNER):
+        inner = fit_chosen(mine.rows(fit), inside.rows(fit), head.regularisation)
+        held_out[test] = score(inner, inside.rows(test))
+    found[train] = held_out
+    return 1 / (1 + np.exp(-found)) if labels.task.head is HeadKind.LOGISTIC else found
 
 
-def _grown(x: NDArray[np.float32], y: NDArray[np.floating], asked: NDArray[np.float32]) -> NDArray[np.floating]:
+def _choose_rounds(labels: LabelSet, linear: Numbers, asked: Numbers) -> int:
+    """The number of rounds that does best on inner folds of titles, by the task's metric; the fewest of equals."""
+    miss, mended = to_fit(labels) - linear, np.empty((len(ROUNDS), *linear.shape))
+    for fit, test in splits(labels.titles, labels.of, _N_INNER_FOLDS, INNER):
+        mended[:, test] = _mended(asked[fit], miss[fit], asked[test], ROUNDS)
+    values = [measure(labels.task.metric, linear + each, labels.targets, labels.of) for each in mended]
+    return ROUNDS[int(np.argmax(values))]
+
+
+def _mended(x: Numbers, miss: Numbers, asked: Numbers, rounds: Sequence[int]) -> Numbers:
+    """(K, n, L): what trees, grown on x and what the head missed there, say of what is asked."""
+    found = np.zeros((len(rounds), len(asked), miss.shape[1]))
+    for j in range(miss.shape[1]) if max(rounds) else ():
+        for n_done, said in enumerate(_staged(x, miss[:, j], asked, max(rounds)), 1):
+            found[[i for i, n in enumerate(rounds) if n == n_done], :, j] = said
+    return found
+
+
+def _staged(x: Numbers, miss: Numbers, asked: Numbers, n_rounds: int) -> Iterator[Numbers]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    return HistGradientBoostingRegressor(**SETTINGS, random_state=0).fit(x, y).predict(asked)
+    trees = HistGradientBoostingRegressor(**SETTINGS, max_iter=n_rounds, random_state=0)
+    return trees.fit(x, miss).staged_predict(asked)
+
+
+def _narrow(values: Numbers, train: NDArray[np.bool_]) -> Numbers:
+    """(n, at most C): what is wider by its principal components in training."""
+    if values.shape[1] <= N_COMPONENTS:
+        return values
+    turned = standardise(values[train])
+    x = turned.values.numpy()
+    _, axes = np.linalg.eigh(x.T @ x)
+    return ((values - turned.mean.numpy()) / turned.scale.numpy()) @ axes[:, ::-1][:, :N_COMPONENTS]

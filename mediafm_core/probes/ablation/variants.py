@@ -58,18 +58,24 @@ class Variant:
     """One row for each task."""
 
     name: str
-    reads: tuple[Read, ...]  # that the head chooses from; the trees take all of them together
+    reads: tuple[Read, ...]  # that the head chooses from
     head: HeadKind | None = None  # None: the task's own
-    trees: bool = False
+    asked: tuple[Read, ...] = ()  # by boosted trees that stand upon the head; empty: no trees
 
     def suits(self, task: Task) -> bool:
         """Whether a head of this kind can be fitted to the task."""
         return self.head is not HeadKind.SMOOTH_AP or task.kind is not TaskKind.RANKING
 
     def score(self, labels: LabelSet, features: Sequence[Features]) -> Scored:
-        """Score every clip without its title."""
-        if self.trees:
-            return Scored(trees_out_of_fold(labels, features), trees_dims(features))
+        """Score every clip without its title.
+
+        Args:
+            labels: of one task.
+            features: its clips in each of `reads`, then in each of `asked`.
+        """
+        if self.asked:
+            windows, beside = features[: len(self.reads)], features[len(self.reads) :]
+            return Scored(trees_out_of_fold(labels, windows, beside), trees_dims(windows, beside))
         if self.head is not None:
             labels = replace(labels, task=replace(labels.task, head=self.head))
         if len(features) == 1:
@@ -197,4 +203,5 @@ def _of_encoder() -> tuple[Variant, ...]:
 
 
 def _of_trees() -> Variant:
-    return Variant(name=TREES, reads=(READS["clip + windows + title mean"], READS["cosines"]), trees=True)
+    windows = (READS["clip + title mean"], READS["clip + 12 before + 12 after"])
+    return Variant(name=TREES, reads=windows, asked=(READS["clip"], READS["cosines"]))
