@@ -91,6 +91,9 @@ def print_findings(ablation: Mapping[str, Any] | None) -> None:
         lines += [(f"  {c['says']}", *(c[n] for n in columns[1:])) for c in finding["contrasts"]]
     if lines:
         print_table("findings of the post", columns, lines)
+    for finding in ablation["findings"] if ablation else ():
+        if note := finding.get("note"):
+            console.print(f"{finding['claim']} {note}", markup=False)
 
 
 def outside(

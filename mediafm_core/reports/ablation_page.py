@@ -51,6 +51,7 @@ class ShownFinding(NamedTuple):
     rule: str  # how many of the contrasts it needs: all or most
     verdict: str
     contrasts: tuple[ShownContrast, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

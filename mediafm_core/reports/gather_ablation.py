@@ -54,8 +54,8 @@ def page_of(document: Mapping[str, Any], production: str | None) -> AblationPage
         synthetic=document["suite"].startswith(NARRATIVE),
         tasks=tuple(task_rows(document, task) for task in document["tasks"]),
         findings=tuple(
-            ShownFinding(f["claim"], f["rule"], f["verdict"], tuple(ShownContrast(**c) for c in f["contrasts"]))
-            for f in document["findings"]
+            ShownFinding(**{**finding, "contrasts": tuple(ShownContrast(**c) for c in finding["contrasts"])})
+            for finding in document["findings"]
         ),
         left_out={model: tuple(tasks) for model, tasks in document["left_out"].items()},
         absent=document.get("absent", {}),

@@ -68,8 +68,8 @@ def build_small(root: Path) -> Path:
     homes.ingest(home, *deliveries)
     homes.apply(home)
     set_labels(home, TASK, _ranks(deliveries, root / "ranks.parquet"))
-    for name in ("v1", "v2"):
-        narrative_homes.declare_tiny_encoder(home, name)
+    for name, optimiser in (("v1", "muon"), ("v2", "adamw")):
+        narrative_homes.declare_tiny_encoder(home, name, optimiser=optimiser)
     homes.apply(home)
     home.ledger.close()
     return root
@@ -323,7 +323,8 @@ def test_a_killed_run_goes_on_after_its_last_row_and_the_report_holds_every_row_
     assert (by_name[CONTEXTUAL]["ahead"], by_name[UNTRAINED]["dims"]) == (0.0, by_name[UNTRAINED]["dims"])
     for row in document["rows"]:
         assert row["ahead"] == pytest.approx(by_name[CONTEXTUAL]["value"] - row["value"], abs=1e-6)
-    assert len(document["findings"]) == 5
+    assert len(document["findings"]) == 6
+    assert [c["says"] for c in document["findings"][-1]["contrasts"]] == [f"{TASK}: {CONTEXTUAL} - encoder v2"]
     page = ablation_page(page_of(document, "v2"))
     assert "Synthetic titles." in page
     assert page.count("own-row") >= 1

@@ -8,6 +8,7 @@ from mediafm_core.catalogue.declared import EncoderSpec
 from mediafm_core.probes.ablation.findings import Finding, findings
 from mediafm_core.probes.ablation.going import OTHER, OUTSIDE, Ablation
 from mediafm_core.probes.ablation.keeping import FinishedRow
+from mediafm_core.probes.ablation.optimisers import muon_finding
 from mediafm_core.probes.ablation.rows import AblationRow
 from mediafm_core.probes.ablation.variants import ISOLATED, UNTRAINED
 from mediafm_core.probes.report import CONTEXTUAL
@@ -50,7 +51,7 @@ def document_of(spec: EncoderSpec, ablation: Ablation, rows: Sequence[FinishedRo
         "suite": spec.suite,
         "tasks": {task: _task_record(ablation, task) for task in tasks},
         "rows": [_row_record(made) for made in ordered],
-        "findings": [_finding_record(finding) for finding in findings(judged)],
+        "findings": [_finding_record(found) for found in (*findings(judged), muon_finding(judged, ablation.duels))],
         "left_out": ablation.left_out,
         "absent": ablation.absent,
     }
@@ -86,4 +87,5 @@ def _finding_record(finding: Finding) -> dict[str, Any]:
         "rule": finding.rule.value,
         "verdict": finding.verdict.value,
         "contrasts": contrasts,
+        "note": finding.note,
     }

@@ -3,8 +3,7 @@
 Each finding is one or more contrasts. A contrast is a number that is above 0 if the finding is right, with the 95 %
 interval that it has when titles are drawn anew, the same titles for all rows in it. A contrast holds where the whole
 interval lies above 0, is refuted where it lies below 0, and is undecided else. A finding needs its rule: all of its
-contrasts, or most. That Muon trains better than AdamW is not decided here, for no row of an ablation shows it;
-`bench/optimisers.py` measures it.
+contrasts, or most. The one on Muon, which needs a second encoder, stands in `optimisers`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,6 +49,7 @@ class Finding(NamedTuple):
     rule: Rule
     verdict: Verdict
     contrasts: tuple[Contrast, ...]  # empty where the rows are not there; then the finding is undecided
+    note: str = ""  # what else is to be said
 
 
 NARRATIVE_TASKS: Final = tuple(name.replace(" ", "_") for name in paper.NARRATIVE_TASKS)
@@ -112,7 +112,8 @@ def _finding(claim: str, rule: Rule, contrasts: list[Contrast]) -> Finding:
     return Finding(claim, rule, verdict_by(rule, [c.verdict for c in contrasts]), tuple(contrasts))
 
 
-def _contrast(says: str, found: Resampled) -> Contrast:
+def contrast(says: str, found: Resampled) -> Contrast:
+    """A number with its interval, and what they say."""
     return Contrast(says, found.interval, verdict_of(found.interval))
 
 
@@ -130,7 +131,7 @@ def _context_over_modalities(draws: Draws, tasks: Sequence[str]) -> list[Contras
             by_context = draws[task, CLIP_ALONE].less(draws[task, FUSED_ROW])
             by_modalities = draws[task, FUSED_ROW].less(draws[task, one])
             says = f"{task}: ({CLIP_ALONE} - {FUSED_ROW}) - ({FUSED_ROW} - {one})"
-            found.append(_contrast(says, by_context.less(by_modalities)))
+            found.append(contrast(says, by_context.less(by_modalities)))
     return found
 
 
@@ -138,12 +139,12 @@ def _hurt(draws: Draws, task: str) -> list[Contrast]:
     one = _best_modality(draws, task)
     if one is None or (task, FUSED_ROW) not in draws:
         return []
-    return [_contrast(f"{task}: {one} - {FUSED_ROW}", draws[task, one].less(draws[task, FUSED_ROW]))]
+    return [contrast(f"{task}: {one} - {FUSED_ROW}", draws[task, one].less(draws[task, FUSED_ROW]))]
 
 
 def _in_context(draws: Draws, tasks: Sequence[str]) -> list[Contrast]:
     return [
-        _contrast(f"{t}: {CLIP_ALONE} - {ISOLATED}", draws[t, CLIP_ALONE].less(draws[t, ISOLATED]))
+        contrast(f"{t}: {CLIP_ALONE} - {ISOLATED}", draws[t, CLIP_ALONE].less(draws[t, ISOLATED]))
         for t in tasks
         if {(t, CLIP_ALONE), (t, ISOLATED)} <= set(draws)
     ]
@@ -158,8 +159,8 @@ def _about(draws: Draws, task: str = "retrieval") -> list[Contrast]:
         gain = draws[task, after].over(draws[task, before])
         low, high = _ABOUT
         found += [
-            _contrast(f"{task}: {after} / {before} - 1, above {low:.0%}", gain.less(_constant(low, gain))),
-            _contrast(f"{task}: {after} / {before} - 1, below {high:.0%}", _constant(high, gain).less(gain)),
+            contrast(f"{task}: {after} / {before} - 1, above {low:.0%}", gain.less(_constant(low, gain))),
+            contrast(f"{task}: {after} / {before} - 1, below {high:.0%}", _constant(high, gain).less(gain)),
         ]
     return found
 
@@ -176,7 +177,7 @@ def _narrative(draws: Draws, tasks: Sequence[str]) -> list[Contrast]:
         if {(task, CLIP_ALONE), (task, FUSED_ROW)} <= set(draws)
     }
     return [
-        _contrast(f"relative gain by context: {mine} - {other}", gains[mine].less(gains[other]))
+        contrast(f"relative gain by context: {mine} - {other}", gains[mine].less(gains[other]))
         for mine in NARRATIVE_TASKS
         for other in gains
         if mine in gains and other not in NARRATIVE_TASKS

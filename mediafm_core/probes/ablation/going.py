@@ -1,17 +1,19 @@
 """An ablation of a stored encoder, row by row."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import torch
 
+from mediafm_core.catalogue.kinds import ArtifactKey
 from mediafm_core.catalogue.suite import Suite
 from mediafm_core.model.checkpoint import load
 from mediafm_core.planning.desired import desired
 from mediafm_core.planning.state import Step
 from mediafm_core.probes.ablation.findings import JUDGED
 from mediafm_core.probes.ablation.keeping import FinishedRow, keep, kept
+from mediafm_core.probes.ablation.optimisers import Duels, Trained, duels_of
 from mediafm_core.probes.ablation.outside import clip_keys, keys_of
 from mediafm_core.probes.ablation.post_metadata import PostMetadata
 from mediafm_core.probes.ablation.rows import AblationRow, ablation_rows, n_rows
@@ -85,9 +87,7 @@ class Ablation:
             keys = {t: g.contextual for t, g in titles.items()}
             own = Embedded(home, step.inputs["encoder"], material, keys, self._device)
             others = {
-                OTHER + key.partition: embedded_by(home, key, material, titles, self._device)
-                for role, key in step.inputs.items()
-                if role.startswith("other_")
+                OTHER + key.partition: embedded_by(home, key, material, titles, self._device) for key in self._others()
             }
             labels = [self.probes[task].held_out.labels for task in tasks]
             post = PostMetadata(home, suite, titles)
@@ -97,6 +97,21 @@ class Ablation:
             made = families(material, encoder, name, own=own, others=others, as_the_post=as_the_post)
             yield Batch(labels, made)
         yield from self._outside()
+
+    @cached_property
+    def duels(self) -> Duels:
+        """Which rows of other encoders differ from its own by the optimiser alone."""
+        own = self._trained(CONTEXTUAL, self._step.inputs["encoder"])
+        return duels_of(own, [self._trained(OTHER + key.partition, key) for key in self._others()])
+
+    def _others(self) -> list[ArtifactKey]:
+        return [key for role, key in self._step.inputs.items() if role.startswith("other_")]
+
+    def _trained(self, features: str, key: ArtifactKey) -> Trained:
+        state, row = self._bench.state, self._bench.home.ledger.artifact(key)
+        assert row is not None, "an input of this step"
+        spec = next(spec for spec in (*state.encoders, *state.retired) if spec.name == key.partition)
+        return Trained(features, spec, row.manifest.facts.get("held_out_loss"))
 
     def _groups(self) -> Iterator[tuple[list[str], dict[str, StoredTitle]]]:
         """Tasks whose heads read the same vectors of the titles that they share: all, unless a title came again."""
@@ -132,7 +147,8 @@ class Ablation:
 
     def _finished(self, made: AblationRow) -> FinishedRow:
         ahead = self._contextual(made.row.task).less(resampled(made.held_out)).interval
-        return FinishedRow(made.row, ahead, made.held_out if made.row.features in JUDGED else None)
+        judged = made.row.features in JUDGED | self.duels.features
+        return FinishedRow(made.row, ahead, made.held_out if judged else None)
 
     def _resampled_contextual(self, task: str) -> Resampled:
         return resampled(self.probes[task].held_out)
