@@ -79,13 +79,14 @@ def curve_metadata(
 
 
 def _ablation(home: Home, outcome: Outcome) -> dict[str, dg.MetadataValue]:
-    """For each task its rows as a table, best first, and the same drawn."""
+    """For each task its rows as a table, best first, and the same drawn; and which rows there are not, and why."""
     from mediafm_core.reports.ablation_plot import dots_picture
     from mediafm_core.reports.gather_ablation import task_rows
     from mediafm_core.store.manifest import read_document
 
     document = read_document(home.read(outcome.key))
-    shown = {}
+    absent = [{"row": row, "why": why} for row, why in document.get("absent", {}).items()]
+    shown = {"rows that are not there": table_metadata(absent)} if absent else {}
     for task in document["tasks"]:
         found = task_rows(document, task)
         drawn = dots_picture(found.rows, metric=found.metric)

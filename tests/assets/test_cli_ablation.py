@@ -18,6 +18,7 @@ from mediafm_core.store.home import Home
 from mediafm_core.store.manifest import Manifest
 from mediafm_core.workbench import Outcome, Status
 
+AS_THE_POST = "contextual, metadata as in the post"
 ROW = {"metric": "AP", "dims": 8, "ahead_low": -0.1, "ahead_high": 0.1}
 ROWS = (("untrained encoder", "untrained", 0.7), ("contextual", "the encoder", 0.5), ("fused", "no encoder", 0.4))
 CONTRAST = {"says": "retrieval: contextual - fused", "value": 0.1, "low": 0.05, "high": 0.2, "verdict": "holds"}
@@ -44,6 +45,7 @@ def home(live_home: Home) -> Home:
             {"claim": "Nothing was there.", "rule": "all", "verdict": "undecided", "contrasts": []},
         ],
         "left_out": {"clip-b32": ["tone"]},
+        "absent": {AS_THE_POST: "an API reads the texts"},
     }
     manifest = Manifest(
         key=step.key,
@@ -94,6 +96,7 @@ def test_the_page_says_what_is_synthetic_what_is_left_out_and_which_row_is_the_e
     page = (home.root / "reports" / "encoders" / "v1.html").read_text()
     assert "Synthetic titles." in page
     assert "no row on tone" in page
+    assert f"No row <i>{AS_THE_POST}</i>: an API reads the texts." in page
     assert re.findall(r'<tr class="own-row"><th scope="row">(\w+)', page) == ["contextual", "contextual"]
     assert page.count("<svg role=") == 2
     assert "place 2." in page
@@ -111,7 +114,8 @@ def test_what_was_made_is_kept_when_it_is_asked_for_again_and_can_be_asked_for_n
 def test_the_assets_page_shows_each_tasks_rows_as_a_table_and_drawn(home: Home) -> None:
     key = desired(read_state(home)).ablations["v1"].key
     shown = preview(home, Outcome(key, Status.MADE))
-    assert set(shown) == {"retrieval", "retrieval drawn", "tone", "tone drawn"}
+    assert set(shown) == {"rows that are not there", "retrieval", "retrieval drawn", "tone", "tone drawn"}
+    assert "an API reads the texts" in str(shown["rows that are not there"])
     table = shown["tone"]
     assert isinstance(table, dg.TableMetadataValue)
     assert [record.data["features"] for record in table.records] == [name for name, *_ in ROWS]
