@@ -41,8 +41,14 @@ BASELINES = (
 )
 """How fused embeddings are read; each is a row. Where no encoder has made a title's vector it is the metadata's."""
 
+WINDOWS = ("clip + 12 before + 12 after", "clip + windows + title mean", "clip + windows + cosines")
+TREES = "boosted trees on windows"
+"""One more baseline, the one that is not linear: upon a linear head that chooses among `WINDOWS`."""
+
 CONTROL = "position"
 """Where a clip stands, and nothing else: it must tell nothing."""
+
+ALL_READERS = (*BASELINES, TREES, CONTROL)
 
 READERS = tuple(read.name for read in CONTEXTUAL_READS)
 """Among these the heads of an encoder choose, inside their own titles."""
@@ -52,9 +58,11 @@ Scored = Mapping[str, Mapping[str, OutOfFold]]
 
 
 def baselines(catalogue: Catalogue, readers: Sequence[str]) -> Scored:
-    """What fused embeddings reach, by each of these readers."""
+    """What fused embeddings reach, by each of these readers or by trees."""
     return {
-        reader: {task: out for task, (out, _) in catalogue.scores(catalogue.fused, [reader]).items()}
+        reader: catalogue.scores_of_trees(WINDOWS, ("clip", "cosines"))
+        if reader == TREES
+        else {task: out for task, (out, _) in catalogue.scores(catalogue.fused, [reader]).items()}
         for reader in readers
     }
 
@@ -79,8 +87,12 @@ def baseline_rows(found: Scored, number: int, lengths: str = "short") -> list[di
 def bars(found: Scored) -> dict[str, OutOfFold]:
     """Each task's best baseline by the score itself, which is generous to it."""
     return {
-        task: max((found[reader][task] for reader in BASELINES), key=lambda out: interval(out).value) for task in TASKS
+        task: max((scores[task] for reader, scores in found.items() if reader != CONTROL), key=_value) for task in TASKS
     }
+
+
+def _value(out: OutOfFold) -> float:
+    return interval(out).value
 
 
 def _figures(out: OutOfFold) -> dict[str, float]:
@@ -102,7 +114,7 @@ class Run:
 
     def baselines(self) -> tuple[list[dict[str, Any]], dict[str, OutOfFold]]:
         """The rows of what needs no learning, and the best of them for each task."""
-        found = baselines(self._catalogue, (*BASELINES, CONTROL))
+        found = baselines(self._catalogue, ALL_READERS)
         return baseline_rows(found, self._number, self._catalogue.lengths), bars(found)
 
     def encoder(
@@ -138,9 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_baselines(asked: argparse.Namespace) -> int:
     with torch_threads(1):
         for number in asked.world:
-            found = baselines(
-                Catalogue(number, *asked.titles, lengths=asked.lengths), asked.baselines or (*BASELINES, CONTROL)
-            )
+            found = baselines(Catalogue(number, *asked.titles, lengths=asked.lengths), asked.baselines or ALL_READERS)
             print(table(baseline_rows(found, number, asked.lengths)), flush=True)
     return 0
 
@@ -193,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--baselines",
         nargs="*",
-        choices=READS,
+        choices=[*READS, TREES],
         metavar="READ",
         help="print what these reads of fused embeddings reach, all baselines where none is named; train nothing",
     )

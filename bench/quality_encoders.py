@@ -69,7 +69,7 @@ def encoder_of(catalogue: Catalogue, setting: Setting, seed: int, folder: Path) 
     made_from = {
         "world": catalogue.world.config.fingerprint,
         "titles": [catalogue.n_learnt, catalogue.lengths],
-        "config": config.to_json(),
+        "config": replace(config, trainer=replace(config.trainer, gru_steps=0)).to_json(),
         "seed": seed,
         "preset": setting.preset,
     }

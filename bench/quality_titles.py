@@ -13,6 +13,7 @@ from mediafm_core.narrative.config import MOVIENET, SHORT, Lengths, WorldConfig
 from mediafm_core.narrative.delivery import labels_table
 from mediafm_core.narrative.titles import NarrativeTitle, draw_length, title
 from mediafm_core.narrative.world import World
+from mediafm_core.probes.ablation.trees import trees_scores
 from mediafm_core.probes.features import FUSED, Origin, TitleShots
 from mediafm_core.probes.heads import score
 from mediafm_core.probes.labels import LabelSet, OutOfFold
@@ -88,10 +89,13 @@ class Catalogue:
     @cached_property
     def labels(self) -> Mapping[str, tuple[LabelSet, LabelSet]]:
         """For each task the clips to fit on and the clips to score."""
-        tables: dict[str, pa.Table] = {made.given.id: labels_table(made.given) for made in self.judged}
-        sets = {name: merge_labels(tables, task) for name, task in TASKS.items()}
         sides = [{made.given.id for made in side} for side in (self.fitted, self.scored)]
-        return {name: (each.of_titles(sides[0]), each.of_titles(sides[1])) for name, each in sets.items()}
+        return {name: (each.of_titles(sides[0]), each.of_titles(sides[1])) for name, each in self._of_both.items()}
+
+    @cached_property
+    def _of_both(self) -> dict[str, LabelSet]:
+        tables: dict[str, pa.Table] = {made.given.id: labels_table(made.given) for made in self.judged}
+        return {name: merge_labels(tables, task) for name, task in TASKS.items()}
 
     def scores(self, shots: Mapping[str, TitleShots], readers: Sequence[str]) -> dict[str, tuple[OutOfFold, str]]:
         """By task, the scores of the held-out clips and the reader that the head chose."""
@@ -100,4 +104,21 @@ class Catalogue:
             head = fit_head(fit, [read_label_set(READS[reader], shots, fit) for reader in readers])
             scores = score(head, read_label_set(READS[head.read], shots, held_out))
             found[name] = (OutOfFold(held_out, scores), head.read)
+        return found
+
+    def scores_of_trees(self, windows: Sequence[str], beside: Sequence[str]) -> dict[str, OutOfFold]:
+        """By task, the scores of the held-out clips by trees upon a linear head of fused embeddings.
+
+        Args:
+            windows: reads that the linear head chooses from.
+            beside: what trees ask beside its scores.
+        """
+        found = {}
+        for name, labels in self._of_both.items():
+            held_out = self.labels[name][1]
+            test = np.isin(np.array(labels.titles)[labels.of], held_out.titles)
+            first, others = (
+                [read_label_set(READS[r], self.fused, labels) for r in reads] for reads in (windows, beside)
+            )
+            found[name] = OutOfFold(held_out, trees_scores(labels, first, others, ~test, test).astype(np.float32))
         return found

@@ -55,13 +55,35 @@ def trees_out_of_fold(labels: LabelSet, windows: Sequence[Features], beside: Seq
     """
     scores = np.empty(labels.targets.shape, np.float32)
     for train, test in splits(labels.titles, labels.of, labels.task.n_folds):
-        linear = _linear(labels, windows, train)
-        asked = np.concatenate([_narrow(x, train) for x in (linear, *(f.values for f in beside))], axis=1)
-        n_rounds = _choose_rounds(labels.rows(train), linear[train], asked[train])
-        miss = (to_fit(labels) - linear)[train]
-        (mended,) = _mended(asked[train], miss, asked[test], (n_rounds,))
-        scores[test] = linear[test] + mended
+        scores[test] = trees_scores(labels, windows, beside, train, test)
     return OutOfFold(labels, scores)
+
+
+def trees_scores(
+    labels: LabelSet,
+    windows: Sequence[Features],
+    beside: Sequence[Features],
+    train: NDArray[np.bool_],
+    test: NDArray[np.bool_],
+) -> Numbers:
+    """Score some clips by a linear head, and trees upon it, that were made from others.
+
+    Args:
+        labels: as for `trees_out_of_fold`, and so are `windows` and `beside`.
+        windows: see there.
+        beside: see there.
+        train: (n,) the clips that they are made from.
+        test: (n,) the clips that are scored, of other titles.
+
+    Returns:
+        (n of `test`, L).
+    """
+    linear = _linear(labels, windows, train)
+    asked = np.concatenate([_narrow(x, train) for x in (linear, *(f.values for f in beside))], axis=1)
+    n_rounds = _choose_rounds(labels.rows(train), linear[train], asked[train])
+    miss = (to_fit(labels) - linear)[train]
+    (mended,) = _mended(asked[train], miss, asked[test], (n_rounds,))
+    return linear[test] + mended
 
 
 def trees_dims(windows: Sequence[Features], beside: Sequence[Features]) -> int:
