@@ -106,10 +106,11 @@ class Run:
         catalogue: its titles.
         number: its seed.
         encoders: the folder where encoders are kept.
+        readers: that an encoder's heads choose among.
     """
 
-    def __init__(self, catalogue: Catalogue, number: int, encoders: Path) -> None:
-        self._catalogue, self._number, self._encoders = catalogue, number, encoders
+    def __init__(self, catalogue: Catalogue, number: int, encoders: Path, readers: Sequence[str] = READERS) -> None:
+        self._catalogue, self._number, self._encoders, self._readers = catalogue, number, encoders, readers
         self._labels = {"world": number, "lengths": catalogue.lengths}
 
     def baselines(self) -> tuple[list[dict[str, Any]], dict[str, OutOfFold]]:
@@ -123,7 +124,7 @@ class Run:
         """The rows of one encoder, each with its difference from the task's best baseline."""
         encoder = encoder_of(self._catalogue, setting, seed, self._encoders)
         shots = read_by(self._catalogue, encoder.model, name, reading)
-        for task, (out, reader) in self._catalogue.scores(shots, READERS).items():
+        for task, (out, reader) in self._catalogue.scores(shots, self._readers).items():
             gap = [round(float(x), 4) for x in difference(out, best[task])]
             row = {**self._labels, "seed": seed, "features": name, "task": task, **_figures(out)}
             yield {**row, "reader": reader, "difference": gap, **encoder.facts}
@@ -166,7 +167,7 @@ def _run_world(asked: argparse.Namespace, number: int, known: set[Any], out: Any
     if not wanted:
         return
     catalogue = Catalogue(number, *asked.titles, lengths=asked.lengths)
-    run = Run(catalogue, number, asked.encoders)
+    run = Run(catalogue, number, asked.encoders, asked.readers)
     for name, setting, seed, _ in wanted:  # the long part first: what is kept is not trained again
         sys.stderr.write(f"world {number}, {name}, seed {seed}\n")
         encoder_of(catalogue, setting, seed, asked.encoders)
@@ -197,7 +198,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="PART.FIELD=JSON", help="changes, e.g. trainer.steps=200"
     )
-    parser.add_argument("--name", help="what to call a changed preset in the file")
+    parser.add_argument(
+        "--readers", nargs="+", choices=READS, default=READERS, metavar="READ", help="of encoders' heads"
+    )
+    parser.add_argument("--name", help="what to call a changed preset, or one with other readers, in the file")
     parser.add_argument("--out", type=Path, default=RESULTS, help="where the rows go")
     parser.add_argument("--encoders", type=Path, default=ENCODERS, help="where encoders are kept, and found again")
     parser.add_argument(
