@@ -82,8 +82,17 @@ def more_rows(rows: Rows | None, ablation: Mapping[str, Any] | None, columns: Se
     return [row for task in tasks for row in both if row["task"] == task]
 
 
-def print_findings(ablation: Mapping[str, Any] | None) -> None:
-    """Each finding of the post, and what the ablation says of it; nothing where there is none."""
+def absent_rows(ablation: Mapping[str, Any] | None) -> dict[str, str]:
+    """Rows that other homes have, and why this ablation has not."""
+    said = {} if ablation is None else dict(ablation.get("absent", {}))
+    lacking = {} if ablation is None else ablation["left_out"]
+    return said | {model: f"lacks clips of {', '.join(tasks)}" for model, tasks in lacking.items()}
+
+
+def print_ablation(ablation: Mapping[str, Any] | None) -> None:
+    """Which rows an ablation has not, and what it says of each finding of the post; nothing where there is none."""
+    for row, why in absent_rows(ablation).items():
+        console.print(f"no row '{row}': {why}", markup=False)
     columns = ("finding", "verdict", "value", "low", "high")
     lines: list[Sequence[object]] = []
     for finding in ablation["findings"] if ablation else ():

@@ -55,14 +55,15 @@ def report(
 
     A task's figures are on titles held out, beside baselines that no encoder has read; without labels there are none.
     Where `mediafm encoder ablate` was run, its rows follow, and the findings of the post with their verdicts. As JSON,
-    `tasks` is null while the report on them was not made, and `findings` while no ablation was.
+    `tasks` is null while the report on them was not made, and `findings` while no ablation was. `absent` says why rows
+    that other homes have are not there.
 
     A row of `tasks` has task, features (what a clip is read from: `contextual` is the encoder), metric, value, low and
     high (the 95 % interval over titles) and dims (numbers that the head reads).
 
     Example: mediafm encoder report v1 --json
     """
-    from mediafm_assets.cli.ablation_commands import more_rows, print_findings, write_page
+    from mediafm_assets.cli.ablation_commands import absent_rows, more_rows, print_ablation, write_page
     from mediafm_core.reports.gather_ablation import ablation_document
 
     opened = open_home(home)
@@ -73,7 +74,8 @@ def report(
     asked = _recipe(opened, name)
     training = {**asked, **{fact: facts.get(fact) for fact in _TRAINING_FACTS}}
     if as_json:
-        return print_json({"training": training, "tasks": rows, "findings": ablation and ablation["findings"]})
+        findings = ablation and ablation["findings"]
+        return print_json({"training": training, "tasks": rows, "findings": findings, "absent": absent_rows(ablation)})
     console.print(f"encoder {name}, learnt: {training['learnt']} ({training['why']})", markup=False)
     console.print(f"preset {asked['preset']}, size {asked['size']}, seed {asked['seed']}", markup=False)
     if measured := training["baselines"]:
@@ -83,7 +85,7 @@ def report(
         print_table("tasks", _REPORT_COLUMNS, [tuple(row.values()) for row in rows])
     elif rows is None:
         console.print("no report on tasks yet\nnext  mediafm apply")
-    print_findings(ablation)
+    print_ablation(ablation)
     return None
 
 

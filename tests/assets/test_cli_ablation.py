@@ -77,16 +77,19 @@ def test_rows_that_only_the_ablation_has_follow_the_reports_own_task_by_task(hom
     tasks = [task for task, _ in pairs]
     assert tasks == sorted(tasks, key=tasks.index)
     assert [f["verdict"] for f in plain["findings"]] == ["holds", "undecided"]
+    assert plain["absent"] == {AS_THE_POST: "an API reads the texts", "clip-b32": "lacks clips of tone"}
 
 
 def test_a_person_reads_the_findings_with_their_verdicts(home: Home) -> None:
     said = told(home, "encoder", "report", "v1")
     assert "Context helps." in said
     assert "undecided" in said
+    assert f"no row '{AS_THE_POST}': an API reads the texts" in said
 
 
 def test_without_an_ablation_there_are_no_findings_and_no_page(live_home: Home) -> None:
     assert json.loads(told(live_home, "encoder", "report", "v1", "--json"))["findings"] is None
+    assert json.loads(told(live_home, "encoder", "report", "v1", "--json"))["absent"] == {}
     with pytest.raises(PlanError, match="mediafm encoder ablate v1"):
         told(live_home, "encoder", "report", "v1", "--page")
 
