@@ -40,8 +40,7 @@ def _of_encoders(rows: Rows, names: Sequence[str]) -> list[str]:
     each = [(name, seed) for name in names for seed in _seeds(rows, name)]
     gaps = [[name, seed, *(_gap(rows, name, seed, task) for task in TASKS)] for name, seed in each]
     found = [_markdown([f"{_title(rows)}, above the best baseline", "seed", *TASKS], gaps)]
-    trained = [[name, seed, *_training(_one(rows, name, seed, next(iter(TASKS))))] for name, seed in each]
-    if trained := [row for row in trained if len(row) > 2]:
+    if trained := _trained(rows, each):
         head = ["trained", "seed", "CPU-s", "kept step", "MSM held out", "best baseline's", "learnt"]
         found.append(_markdown(head, trained))
     if OURS in names:
@@ -51,15 +50,18 @@ def _of_encoders(rows: Rows, names: Sequence[str]) -> list[str]:
     return found
 
 
-def _training(row: Mapping[str, Any]) -> list[object]:
-    """What an encoder took, and its loss; nothing of one that was not trained."""
-    if "msm" not in row:
-        return []
-    losses = {name: loss for name, loss in row["msm"].items() if name != "encoder"}
-    best = min(losses, key=lambda name: losses[name]) if losses else ""
-    bar = f"{losses[best]:.3f} ({best})" if losses else ""
-    reached = f"{row['msm']['encoder']:.3f}" if "encoder" in row["msm"] else ""
-    return [row["cpu_s"], row["kept_step"], reached, bar, row["learnt"]]
+def _trained(rows: Rows, each: Sequence[tuple[str, int]]) -> list[list[object]]:
+    """What each encoder took, and its loss; once where it was read in several ways, nothing of untrained ones."""
+    found = dict[str, list[object]]()
+    for name, seed in each:
+        row = _one(rows, name, seed, next(iter(TASKS)))
+        if row.get("msm"):
+            losses = {which: loss for which, loss in row["msm"].items() if which != "encoder"}
+            best = min(losses, key=lambda which: losses[which])
+            bar = f"{losses[best]:.3f} ({best})"
+            said = [name, seed, row["cpu_s"], row["kept_step"], f"{row['msm']['encoder']:.3f}", bar, row["learnt"]]
+            found.setdefault(f"{seed} {row['msm']}", said)
+    return list(found.values())
 
 
 def _best(rows: Rows) -> list[list[str]]:

@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.quality import BASELINES, CONTROL, READERS, main
+from bench.quality import BASELINES, CONTROL, READERS, RESULTS, main
 from bench.quality_encoders import READINGS, Setting, encoder_of, read_by
 from bench.quality_goals import goals
-from bench.quality_plot import draw
+from bench.quality_plot import draw, identity
 from bench.quality_table import table
 from bench.quality_titles import Catalogue
 from mediafm_core.probes.tasks import TASKS
+
+ROOT = Path(__file__).parents[1]
+LONG = RESULTS.with_name("quality_long.jsonl")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def _row(**changes: Any) -> dict[str, Any]:
@@ -131,3 +138,14 @@ def test_readings_differ_where_a_title_is_longer_than_the_window(tmp_path: Path)
     assert np.array_equal(read["the first window"][32:], np.zeros_like(read["windows"][32:]))
     picked = np.linspace(0, made.given.n_shots - 1, 32).round().astype(int)
     assert len(np.unique(read["a window of shots evenly picked"], axis=0)) == len(picked)
+
+
+@pytest.mark.parametrize("path", [RESULTS, LONG])
+def test_the_page_on_quality_holds_the_table_of_the_rows_that_were_measured(path: Path) -> None:
+    assert table(_read(path)) in (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
+
+
+def test_the_picture_on_the_page_is_drawn_from_these_rows(tmp_path: Path) -> None:
+    assert identity(_read(RESULTS)) in (ROOT / "docs" / "images" / "quality.svg").read_text(encoding="utf-8")
+    draw([_row(task=task) for task in TASKS], tmp_path / "other.svg")
+    assert identity(_read(RESULTS)) not in (tmp_path / "other.svg").read_text(encoding="utf-8")
