@@ -67,14 +67,13 @@ def baselines(catalogue: Catalogue, readers: Sequence[str]) -> Scored:
     }
 
 
-def baseline_rows(found: Scored, number: int, lengths: str = "short") -> list[dict[str, Any]]:
+def baseline_rows(found: Scored, labels: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of what needs no learning; the control is no bar."""
     return [
         {
-            "world": number,
-            "lengths": lengths,
+            **labels,
             "seed": None,
-            "features": f"fused: {reader}",
+            "features": f"fused: {reader.replace('title vector', 'metadata')}",
             "task": task,
             "bar": reader != CONTROL,
             **_figures(out),
@@ -110,13 +109,14 @@ class Run:
     """
 
     def __init__(self, catalogue: Catalogue, number: int, encoders: Path, readers: Sequence[str] = READERS) -> None:
-        self._catalogue, self._number, self._encoders, self._readers = catalogue, number, encoders, readers
-        self._labels = {"world": number, "lengths": catalogue.lengths}
+        self._catalogue, self._encoders, self._readers = catalogue, encoders, readers
+        n_titles = [catalogue.n_learnt, len(catalogue.fitted), len(catalogue.scored)]
+        self._labels = labels_of(number, catalogue.lengths, n_titles)
 
     def baselines(self) -> tuple[list[dict[str, Any]], dict[str, OutOfFold]]:
         """The rows of what needs no learning, and the best of them for each task."""
         found = baselines(self._catalogue, ALL_READERS)
-        return baseline_rows(found, self._number, self._catalogue.lengths), bars(found)
+        return baseline_rows(found, self._labels), bars(found)
 
     def encoder(
         self, name: str, setting: Setting, seed: int, best: Mapping[str, OutOfFold], reading: str
@@ -127,6 +127,7 @@ class Run:
         for task, (out, reader) in self._catalogue.scores(shots, self._readers).items():
             gap = [round(float(x), 4) for x in difference(out, best[task])]
             row = {**self._labels, "seed": seed, "features": name, "task": task, **_figures(out)}
+            row["set"] = list(setting.changes)
             yield {**row, "reader": reader, "difference": gap, **encoder.facts}
 
 
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.plot:
             draw(rows, asked.plot)
         return 0
-    known = {(row["world"], row["lengths"], row["seed"], row["features"]) for row in rows}
+    known = {_key(row) for row in rows}
     with torch_threads(1), asked.out.open("a") as out:
         for number in asked.world:
             _run_world(asked, number, known, out)
@@ -151,18 +152,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _print_baselines(asked: argparse.Namespace) -> int:
     with torch_threads(1):
         for number in asked.world:
-            found = baselines(Catalogue(number, *asked.titles, lengths=asked.lengths), asked.baselines or ALL_READERS)
-            print(table(baseline_rows(found, number, asked.lengths)), flush=True)
+            catalogue = Catalogue(number, *asked.titles, lengths=asked.lengths)
+            found = baselines(catalogue, asked.baselines or ALL_READERS)
+            print(table(baseline_rows(found, labels_of(number, asked.lengths, asked.titles))), flush=True)
     return 0
 
 
 def _run_world(asked: argparse.Namespace, number: int, known: set[Any], out: Any) -> None:
+    labels = labels_of(number, asked.lengths, asked.titles)
     wanted = [
         (name, Setting(preset, asked.set), seed, reading)
         for preset in asked.preset
         for seed in asked.seed
         for reading in asked.reading
-        if (number, asked.lengths, seed, name := _name(asked.name or preset, reading)) not in known
+        if _key({**labels, "seed": seed, "features": (name := _name(asked.name or preset, reading)), "set": asked.set})
+        not in known
     ]
     if not wanted:
         return
@@ -172,9 +176,20 @@ def _run_world(asked: argparse.Namespace, number: int, known: set[Any], out: Any
         sys.stderr.write(f"world {number}, {name}, seed {seed}\n")
         encoder_of(catalogue, setting, seed, asked.encoders)
     rows, best = run.baselines()
-    write(out, [row for row in rows if (number, asked.lengths, None, row["features"]) not in known])
+    write(out, [row for row in rows if _key(row) not in known])
     for name, setting, seed, reading in wanted:
         write(out, list(run.encoder(name, setting, seed, best, reading)))
+
+
+def labels_of(number: int, lengths: str, n_titles: Sequence[int]) -> dict[str, Any]:
+    """What the rows of a world have in common."""
+    return {"world": number, "lengths": lengths, "titles": list(n_titles)}
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    """What makes two rows of a task one."""
+    parts = [row["world"], row["lengths"], row["titles"], row["seed"], row["features"], sorted(row.get("set", []))]
+    return json.dumps(parts)
 
 
 def _name(name: str, reading: str) -> str:

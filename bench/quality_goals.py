@@ -31,7 +31,7 @@ def goals(rows: Rows, name: str, others: Sequence[str]) -> list[Goal]:
     mine = {task: [row for row in rows if row["features"] == name and row["task"] == task] for task in TASKS}
     gaps = {task: [row["difference"][0] for row in found] for task, found in mine.items()}
     lows = {task: min(row["difference"][1] for row in found) for task, found in mine.items()}
-    clear = [t for t in TASKS if lows[t] > 0 and mean(gaps[t]) > 2 * (max(gaps[t]) - min(gaps[t]))]
+    clear = [t for t in TASKS if len(gaps[t]) > 1 and lows[t] > 0 and mean(gaps[t]) > 2 * (max(gaps[t]) - min(gaps[t]))]
     lowest, where = min((min(found), task) for task, found in gaps.items())
     n_above, n_whole = (sum(x > 0 for found in part for x in found) for part in (gaps.values(), _lows(mine)))
     n_all = sum(map(len, gaps.values()))
@@ -58,9 +58,14 @@ def _lows(mine: Mapping[str, Rows]) -> list[list[float]]:
 
 
 def _above(rows: Rows, name: str, other: str) -> Goal:
+    values = {(row["features"], row["task"], row["seed"]): row["value"] for row in rows}
+
     def reached(features: str, task: str) -> float:
-        return mean(row["value"] for row in rows if row["features"] == features and row["task"] == task)
+        return mean(value for (of, on, _), value in values.items() if (of, on) == (features, task))
 
     gaps = {task: reached(name, task) - reached(other, task) for task in TASKS}
     said = ", ".join(f"{task} {gap:+.3f}" for task, gap in gaps.items())
+    pairs = [(value, values.get((other, *key))) for (of, *key), value in values.items() if of == name]
+    n_above, n_pairs = sum(a > b for a, b in pairs if b is not None), sum(b is not None for _, b in pairs)
+    said += f"; above in {n_above} of {n_pairs} pairs of one seed"
     return Goal(f"above `{other}` on all five tasks", min(gaps.values()) > 0, said)

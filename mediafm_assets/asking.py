@@ -1,9 +1,10 @@
 """What a plan comes to as runs: each training is one of its own, so that no title waits for hours behind it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from mediafm_core.errors import MediaFMError
 from mediafm_core.planning.cost import Price
 from mediafm_core.planning.desired import trained_steps
 from mediafm_core.planning.plan import plan
@@ -44,9 +45,19 @@ def prices_of(home: Home, steps: Sequence[Step]) -> list[Price]:
     return [*prices(home, steps), *canary_prices(home, steps)]
 
 
-def price_tags(found: Iterable[Price]) -> dict[str, str]:
-    """The tags that say these prices in Dagster; none where they are zero."""
-    prices = list(found)
+def price_tags(priced: Callable[[], Iterable[Price]], n_steps: int) -> dict[str, str]:
+    """The tags that say these prices in Dagster; none where they are zero.
+
+    A tag holds nothing up: where what is needed to say a price is not there, nothing is said of any of the steps.
+
+    Args:
+        priced: says the prices.
+        n_steps: of how many steps.
+    """
+    try:
+        prices = list(priced())
+    except (MediaFMError, OSError):  # the step itself ends by the same, and is told of there
+        return {UNPRICED: str(n_steps)}
     usd, n_unknown = sum(each.usd for each in prices), sum(each.n_unknown for each in prices)
     known = {PRICE: dollars(usd).removeprefix("$")} if usd else {}
     return {**known, UNPRICED: str(n_unknown)} if n_unknown else known

@@ -1,5 +1,7 @@
 """What happens by the clock."""
 
+from functools import partial
+
 import dagster as dg
 
 from mediafm_assets.asking import asked, price_tags, prices_of
@@ -29,7 +31,11 @@ def nightly(context: dg.ScheduleEvaluationContext, home: HomeResource) -> list[d
     steps = asked(for_automation(opened, read_state(opened))).steps
     portions = [steps[begin : begin + MAX_STEPS_PER_RUN] for begin in range(0, len(steps), MAX_STEPS_PER_RUN)]
     runs = [
-        dg.RunRequest(run_key=f"{at} {n}", run_config=steps_config(some), tags=price_tags(prices_of(opened, some)))
+        dg.RunRequest(
+            run_key=f"{at} {n}",
+            run_config=steps_config(some),
+            tags=price_tags(partial(prices_of, opened, some), len(some)),
+        )
         for n, some in enumerate(portions)
     ]
     return runs or dg.SkipReason("Nothing is missing.")
@@ -46,7 +52,9 @@ def daily_canaries(context: dg.ScheduleEvaluationContext, home: HomeResource) ->
     state = read_state(opened, ())  # of no title
     wanted = [
         dg.RunRequest(
-            run_key=f"{suite} {at}", partition_key=suite, tags=price_tags(measuring_prices(opened, state, suite))
+            run_key=f"{suite} {at}",
+            partition_key=suite,
+            tags=price_tags(partial(measuring_prices, opened, state, suite), 1),
         )
         for suite in in_use(state)
     ]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -145,7 +146,8 @@ def _submit(
     instance: dg.DagsterInstance, home: Home, steps: Sequence[Step], trainings: Sequence[str] = ()
 ) -> dg.SensorResult | dg.SkipReason:
     what = {"keys": [list(step.key) for step in steps]}
-    of_steps = [_Wish(refresh, what, steps_config(steps), price_tags(prices_of(home, steps)))] if steps else []
+    tags = price_tags(partial(prices_of, home, steps), len(steps))
+    of_steps = [_Wish(refresh, what, steps_config(steps), tags)] if steps else []
     of_trainings = [_Wish(train_encoder, {"train": name}, training_config(name)) for name in trainings]
     if not of_steps and not of_trainings:
         return dg.SkipReason("Nothing is missing.")

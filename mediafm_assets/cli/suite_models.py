@@ -134,13 +134,16 @@ def tower(suite: str, modality: Any, choice: str | None, stills: int, again: str
     """
     from mediafm_core import weights
     from mediafm_core.encoders.declaring import choose
+    from mediafm_core.weights.hub import check_known
     from mediafm_core.weights.locked import check_locked
 
     if choice is None or ((_is_short(choice) or "@" in choice) and not Path(choice).is_dir()):
-        folder = hub_model(suite, modality.value, choice).folder(weights.cache_folder())
+        model, cache = hub_model(suite, modality.value, choice), weights.cache_folder()
+        folder = model.folder(cache)
         if not folder.is_dir():
             raise _not_fetched(suite, folder, again)
-        check_locked(folder, folder, weights.cache_folder() / "verified")
+        check_known(model, folder, cache / "verified")
+        check_locked(folder, folder, cache / "verified")
         choice = str(folder)
     return choose(modality, choice, stills_per_shot=stills)
 

@@ -65,11 +65,19 @@ def count_by_tiktoken(model: str) -> CountTokens:
     """The exact count of an OpenAI model. tiktoken reads its vocabulary from its cache, or downloads it.
 
     Raises:
-        KeyError: tiktoken does not know the model.
+        RemoteError: tiktoken is not installed, does not know the model, or cannot have its vocabulary.
     """
-    import tiktoken
+    try:
+        import tiktoken
 
-    encoding = tiktoken.encoding_for_model(model)
+        encoding = tiktoken.encoding_for_model(model)
+    except (ImportError, KeyError, OSError) as error:
+        raise RemoteError(
+            f"tokens of model {model!r}",
+            found=f"no tokeniser ({type(error).__name__}: {error})",
+            expected="one that tiktoken has, or can download",
+            next_step="Add the suite again without --exact-tokens: bytes are counted then, which are never fewer.",
+        ) from error
     return lambda text: len(encoding.encode_ordinary(text))
 
 

@@ -43,7 +43,7 @@ def unpack(data: bytes, what: str, format_version: int) -> Contents:
         tensors = load(data)
         header = json.loads(data[_N_LENGTH_BYTES : _N_LENGTH_BYTES + int.from_bytes(data[:_N_LENGTH_BYTES], "little")])
         manifest = json.loads(header["__metadata__"][_KEY])
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(what, len(data), error) from error
     _require_format(manifest, what, format_version)
     return Contents(tensors, manifest)
@@ -63,7 +63,7 @@ def manifest_at(path: Path, what: str, format_version: int) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             manifest = json.loads((file.metadata() or {})[_KEY])
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(what, path.stat().st_size, error) from error
     _require_format(manifest, what, format_version)
     return manifest
@@ -78,11 +78,12 @@ def _unreadable(what: str, n_bytes: int, error: Exception) -> ArtifactError:
     )
 
 
-def _require_format(manifest: Mapping[str, Any], what: str, format_version: int) -> None:
-    if manifest.get("format") != format_version:
+def _require_format(manifest: Any, what: str, format_version: int) -> None:
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != format_version:
         raise ArtifactError(
             what,
-            found=f"format {manifest.get('format')!r}",
+            found=f"format {found!r}",
             expected=f"format {format_version}",
             next_step="Read it with the version of MediaFM that wrote it, or make it again.",
         )

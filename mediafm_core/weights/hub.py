@@ -124,7 +124,7 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
     """
     folder, stamps = model.folder(cache), cache / "verified"
     if folder.exists():
-        _check(model, folder, stamps)
+        check_known(model, folder, stamps)
         check_locked(folder, folder, stamps)
         if not lock_of(folder).is_file():  # fetched by a version that kept none
             lock(folder, folder, stamps)
@@ -133,7 +133,7 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as temporary:
         arriving = Path(temporary) / "model"
         get(model, model.wanted, arriving)
-        _check(model, arriving, Path(temporary))
+        check_known(model, arriving, Path(temporary))
         _check_weights(model, arriving)
         _convert(arriving)
         shutil.rmtree(arriving / ".cache", ignore_errors=True)
@@ -148,7 +148,12 @@ def fetch(model: HubModel, cache: Path, *, get: Download = download) -> Path:
     return folder
 
 
-def _check(model: HubModel, folder: Path, stamps: Path) -> None:
+def check_known(model: HubModel, folder: Path, stamps: Path) -> None:
+    """Hold the files of a folder to the hashes that are known of the model.
+
+    Raises:
+        WeightsError: one is not there, or has other bytes.
+    """
     for file in model.known:
         found = _converted(model, folder) if file.path == _PICKLE else None
         found = found or _sha256_of(folder / file.path, stamps)
@@ -188,8 +193,11 @@ def _check_weights(model: HubModel, folder: Path) -> None:
 
 
 def _convert(folder: Path) -> None:
-    """Turn a checked checkpoint into safetensors; the pickle is not kept."""
+    """Turn a checked checkpoint into safetensors, where none came with it; the pickle is not kept."""
     if not (folder / _PICKLE).is_file():
+        return
+    if any(folder.glob("*.safetensors")):
+        (folder / _PICKLE).unlink()
         return
     import torch
     from safetensors.torch import save_file

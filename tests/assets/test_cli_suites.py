@@ -1,7 +1,9 @@
 """The paper's suite from end to end: models on disk, a server of embeddings, a small film, fused embeddings."""
 
+import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
@@ -25,6 +27,7 @@ from mediafm_core.stock import explained_plan, read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.vectors import vectors_of
 from mediafm_core.weights.hub import HubModel, hub_models
+from mediafm_core.weights.manifest import PinnedFile
 from mediafm_core.workbench import Outcome, Status
 from tests import model_folders
 from tests.commands import told
@@ -255,12 +258,18 @@ def test_a_suite_that_cannot_be_is_refused(
 def test_a_fetched_suite_is_added_without_a_network(
     home: Home, models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The pinned models stand where `fetch` puts them; nothing else is asked for."""
+    """The pinned models stand where `fetch` puts them; nothing else is asked for, and other bytes are refused."""
     monkeypatch.setattr("mediafm_core.weights.cache_folder", lambda: tmp_path / "cache")
+    pinned = {}
     for name, tiny in (("clip-vit-large-patch14", "clip"), ("wav2vec2-base", "speech")):
         folder = hub_models()[name].folder(tmp_path / "cache")
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.symlink_to(models / tiny)
+        sha256 = hashlib.sha256((models / tiny / "config.json").read_bytes()).hexdigest()
+        pinned[name] = replace(hub_models()[name], files=(PinnedFile("config.json", sha256),))
+    with pytest.raises(WeightsError, match="openai/clip-vit-large-patch14"):
+        told(home, "suites", "add", "paper")
+    monkeypatch.setattr("mediafm_core.weights.hub.hub_models", lambda: pinned)
     assert "24 + 32 + 768 = 824 wide" in told(home, "suites", "add", "paper")
 
 

@@ -16,7 +16,8 @@ from mediafm_assets.sensors import reconcile
 from mediafm_core.catalogue.declared import CanarySet
 from mediafm_core.catalogue.suite import Modality
 from mediafm_core.drift.canaries import Canary, to_bytes
-from mediafm_core.planning.cost import price
+from mediafm_core.errors import RemoteError
+from mediafm_core.planning.cost import Price, price
 from mediafm_core.planning.desired import desired
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
@@ -79,6 +80,14 @@ def test_a_measurement_of_canaries_is_tagged_with_its_price_twice_that_where_it_
     assert request.tags[PRICE] == f"{once}.0000"
 
 
+@pytest.mark.parametrize("wrong", [RemoteError("m", found="f", expected="e", next_step="n"), FileNotFoundError("gone")])
+def test_a_price_that_cannot_be_said_holds_up_no_run(wrong: Exception) -> None:
+    def priced() -> list[Price]:
+        raise wrong
+
+    assert price_tags(priced, 3) == {UNPRICED: "3"}
+
+
 def test_what_costs_nothing_is_not_tagged() -> None:
     free = price("text_embeddings", "s", n_steps=2, known=[0, 0], usual=[], usd_per_million=1.0, counted="bytes")
-    assert price_tags([]) == price_tags([free]) == {}
+    assert price_tags(list, 2) == price_tags(lambda: [free], 2) == {}

@@ -403,6 +403,18 @@ def test_tiktoken_counts_no_more_than_the_bytes(monkeypatch: pytest.MonkeyPatch)
     assert all(count(text) <= openai_text.bytes_of(text) for text in (*TEXTS, "Naïve café", "<|endoftext|>", ""))
 
 
+@pytest.mark.parametrize("wrong", [KeyError("unknown model"), OSError("no network"), ImportError("no tiktoken")])
+def test_tokens_that_cannot_be_counted_are_a_typed_error(wrong: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tiktoken
+
+    def refuse(_: str) -> None:
+        raise wrong
+
+    monkeypatch.setattr(tiktoken, "encoding_for_model", refuse)
+    with pytest.raises(RemoteError, match=r"my-embed.*without --exact-tokens"):
+        openai_text.count_by_tiktoken("my-embed")
+
+
 @pytest.mark.parametrize("limits", [{"attempts": 0}, {"tokens_per_minute": float("nan")}, {"deadline_s": -1.0}])
 def test_a_limit_is_a_number_above_zero(limits: dict[str, float]) -> None:
     with pytest.raises(RemoteError, match=next(iter(limits))):

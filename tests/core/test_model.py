@@ -1,6 +1,7 @@
 """Laws of the encoder: padding changes nothing, a masked shot is never seen, and a checkpoint is the encoder."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from mediafm_core.errors import ArtifactError, DimensionError
 from mediafm_core.model import checkpoint
 from mediafm_core.model.centring import Centring, corpus_means
 from mediafm_core.model.config import ModelConfig, Positions, sized
-from mediafm_core.model.container import pack
+from mediafm_core.model.container import manifest_at, pack, unpack
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.sequence.batches import Batch, Piece, collate, piece
 from mediafm_core.sequence.windows import Window
@@ -229,6 +230,17 @@ def test_the_same_encoder_gives_the_same_bytes() -> None:
 def test_damaged_bytes_are_a_typed_error(damage) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         checkpoint.load(damage(checkpoint.save(encoder(), {})))
+
+
+@pytest.mark.parametrize("said", [None, [], {"mediafm": "[]"}, {"mediafm": "null"}])
+def test_a_header_that_says_something_else_is_a_typed_error(said: object, tmp_path: Path) -> None:
+    header = json.dumps({"__metadata__": said}).encode()
+    data = len(header).to_bytes(8, "little") + header
+    (tmp_path / "state").write_bytes(data)
+    with pytest.raises(ArtifactError):
+        unpack(data, "state", 1)
+    with pytest.raises(ArtifactError):
+        manifest_at(tmp_path / "state", "state", 1)
 
 
 def test_another_format_a_wrong_shape_and_a_missing_tensor_are_typed_errors() -> None:

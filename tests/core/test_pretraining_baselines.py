@@ -291,6 +291,12 @@ def better_by(gain: float, n_titles: int, noise: float = 0.0) -> Learnt:
     return judge(losses(*(base - gains)), {"good": losses(*base), "bad": losses(*(base + 0.1))}).learnt
 
 
+def test_a_verdict_says_if_the_one_baseline_that_is_trained_is_not_among_them() -> None:
+    few, many = {"good": losses(0.7, 0.8)}, {"good": losses(0.7, 0.8), "GRU": losses(0.7, 0.9)}
+    assert "trainer.gru_steps=0" in judge(losses(0.6, 0.7), few).why
+    assert "gru_steps" not in judge(losses(0.6, 0.7), many).why
+
+
 def test_an_encoder_has_learnt_if_it_is_clearly_better_on_enough_titles() -> None:
     assert better_by(2 * MARGIN, MIN_TITLES) is Learnt.YES
     assert better_by(2 * MARGIN, MIN_TITLES - 1) is Learnt.UNDECIDED

@@ -67,6 +67,7 @@ def test_without_a_rival_the_finding_is_undecided_and_says_how_to_decide_it(riva
     assert (found.verdict, found.contrasts) == (Verdict.UNDECIDED, ())
     assert "mediafm encoder train v1-adamw --preset mediafm" in found.note
     assert "--set trainer.optimiser=adamw" in found.note
+    assert "rates of its own" in found.note
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_with_a_rival_the_tasks_decide_by_paired_intervals_and_losses_are_told(b
     found = muon_finding(rows(by_muon, by_adamw), duels, n_draws=50)
     assert found.verdict is verdict
     assert [c.says for c in found.contrasts] == [f"retrieval: {CONTEXTUAL} - encoder v2"]
-    assert "contextual 0.7000, encoder v2 0.7500" in found.note
+    assert "contextual 0.7000 (Muon at 0.03 and AdamW at 0.009), encoder v2 0.7500 (AdamW at 0.009)" in found.note
 
 
 def test_rows_outside_of_a_pair_decide_nothing() -> None:

@@ -318,6 +318,19 @@ def test_a_checkpoint_whose_hash_a_person_gives_is_taken_by_it_and_by_no_other(m
         fetch(wrong, tmp_path / "cache", get=Copying(model))
 
 
+def test_safetensors_that_a_hash_was_given_for_are_not_replaced_by_a_checkpoint(model: Path, tmp_path: Path) -> None:
+    save_file({"layer.weight": STATE["layer.weight"] + 1}, model / "model.safetensors")
+    torch.save(STATE, model / "pytorch_model.bin")
+    given = tuple(
+        PinnedFile(name, hashlib.sha256((model / name).read_bytes()).hexdigest())
+        for name in ("model.safetensors", "pytorch_model.bin")
+    )
+    folder = fetch(hub_model(model, files=(), hashes=given), tmp_path / "cache", get=Copying(model))
+    assert torch.equal(load_file(folder / "model.safetensors")["layer.weight"], STATE["layer.weight"] + 1)
+    assert not (folder / "pytorch_model.bin").exists()
+    assert fetch(hub_model(model, files=(), hashes=given), tmp_path / "cache", get=Copying(model)) == folder
+
+
 def test_of_what_a_person_gives_a_hash_that_file_is_held_to_it(model: Path, tmp_path: Path) -> None:
     wrong = hub_model(model, files=(), hashes=(PinnedFile("config.json", "0" * 64),))
     with pytest.raises(WeightsError, match=r"config\.json"):

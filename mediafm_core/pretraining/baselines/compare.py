@@ -14,7 +14,7 @@ from mediafm_core.model.centring import Centring
 from mediafm_core.model.encoder import MediaFM
 from mediafm_core.pretraining.baselines.gru_training import Watched, train_gru
 from mediafm_core.pretraining.baselines.guesses import FIXED, WIDTHS, Guesser, gaussian
-from mediafm_core.pretraining.baselines.verdict import TitleLosses, Verdict, judge, unjudged
+from mediafm_core.pretraining.baselines.verdict import GRU, TitleLosses, Verdict, judge, unjudged
 from mediafm_core.pretraining.config import PretrainingConfig
 from mediafm_core.pretraining.corpus import Reader, Split
 from mediafm_core.pretraining.objective.heads import ObjectiveHeads
@@ -108,7 +108,7 @@ def _baselines(
         width = best_width(centring, reader, split.train, config, seed)
         found[f"Gaussian, {width:g} shots"] = Guesser(centring, gaussian(width)).as_encoder()
     if config.trainer.gru_steps > 0:
-        found["GRU"] = train_gru(reader, split.train, centring, config, seed, watched).as_encoder()
+        found[GRU] = train_gru(reader, split.train, centring, config, seed, watched).as_encoder()
     return found
 
 

@@ -16,6 +16,9 @@ MARGIN = 0.01
 MIN_TITLES = 8
 """With fewer titles held out nothing passes: an interval over so few titles says little."""
 
+GRU = "GRU"
+"""The name of the one baseline that is trained, which a configuration may leave out."""
+
 _N_RESAMPLES = 2_000
 _SEED = 0
 
@@ -77,6 +80,8 @@ def judge(encoder: TitleLosses, baselines: Mapping[str, TitleLosses]) -> Verdict
         f"{better_by:+.3f} [{low:+.3f}, {high:+.3f}] against the best baseline, {best}, on {n_titles} held-out "
         f"{'title' if n_titles == 1 else 'titles'}"
     )
+    if GRU not in baselines:
+        said += "; a GRU, often the best, was not trained (trainer.gru_steps=0)"
     if better_by < MARGIN or low <= 0.0:
         return Verdict(Learnt.NO, f"{said}; needed: at least {MARGIN}, and all above 0", best, better_by, low, high)
     if n_titles < MIN_TITLES:

@@ -49,7 +49,7 @@ def duels_of(own: Trained, others: Iterable[Trained]) -> Duels:
         return Duels((), f"No other encoder here differs in the optimiser alone. {_how(own.spec)}")
     by_muon = _optimiser(own.spec) is Optimiser.MUON
     pairs = ((own.features, r.features) if by_muon else (r.features, own.features) for r in rivals)
-    losses = ", ".join(f"{each.features} {_said(each.held_out_loss)}" for each in (own, *rivals))
+    losses = ", ".join(f"{each.features} {_said(each.held_out_loss)} ({_rates(each.spec)})" for each in (own, *rivals))
     return Duels(tuple(pairs), f"One training each. Losses on titles held out, which have no interval: {losses}.")
 
 
@@ -82,12 +82,19 @@ def _all_else(spec: EncoderSpec) -> tuple[object, ...]:
     return spec.suite, spec.corpus, spec.seed, {**config, "trainer": trainer}
 
 
+def _rates(spec: EncoderSpec) -> str:
+    trainer = _config(spec)["trainer"]
+    adamw = f"AdamW at {trainer['adamw_rate']:g}"
+    return f"Muon at {trainer['muon_rate']:g} and {adamw}" if _optimiser(spec) is Optimiser.MUON else adamw
+
+
 def _how(spec: EncoderSpec) -> str:
     other = Optimiser.ADAMW if _optimiser(spec) is Optimiser.MUON else Optimiser.MUON
     rival = replace(spec, name=f"{spec.name}-{other}", config=changed(spec.config, [f"trainer.optimiser={other}"]))
     return (
         f"To decide it, run `{command_of(rival)}` while the home has just the titles that {spec.name} was trained on, "
-        f"then `mediafm apply` and `mediafm encoder ablate {spec.name}`."
+        f"then `mediafm apply` and `mediafm encoder ablate {spec.name}`. Give it rates of its own by --set: those that "
+        "suit one optimiser put the other at a disadvantage."
     )
 
 
