@@ -44,7 +44,7 @@ class TitleShots:
     start_s: Times  # (S,), ascending
     end_s: Times  # (S,), ascending; shots do not overlap
     vectors: Vectors  # (S, D)
-    title_vector: Vectors | None = None  # (D,), the encoder's [CLS]; fused vectors have none
+    title_vector: Vectors | None = None  # (D,), the encoder's [CLS]; with fused vectors the metadata's embedding
 
     def __post_init__(self) -> None:
         n_shots = len(self.vectors)

@@ -118,7 +118,10 @@ def contrast(says: str, found: Resampled) -> Contrast:
 
 
 def _best_modality(draws: Draws, task: str) -> str | None:
-    """The best single modality on the task, by the same figures: generous to it."""
+    """The best single modality on the task, by the same figures.
+
+    That is generous to it: it speaks against a step up from it, and for the claim that further modalities hurt.
+    """
     there = [name for name in ONE_MODALITY.values() if (task, name) in draws]
     return max(there, key=lambda name: draws[task, name].value) if there else None
 
