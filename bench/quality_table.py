@@ -31,7 +31,7 @@ def _title(rows: Rows) -> str:
 def _world(rows: Rows) -> list[str]:
     names = list(dict.fromkeys(row["features"] for row in rows))
     values = [[name, *(_spread(_of(rows, name, task)) for task in TASKS)] for name in names]
-    reached = _markdown([_title(rows), *TASKS], values + _best(rows))
+    reached = markdown([_title(rows), *TASKS], values + _best(rows))
     learnt = [name for name in names if any(row["features"] == name and "difference" in row for row in rows)]
     return [reached, *(_of_encoders(rows, learnt) if learnt else [])]
 
@@ -39,14 +39,14 @@ def _world(rows: Rows) -> list[str]:
 def _of_encoders(rows: Rows, names: Sequence[str]) -> list[str]:
     each = [(name, seed) for name in names for seed in _seeds(rows, name)]
     gaps = [[name, seed, *(_gap(rows, name, seed, task) for task in TASKS)] for name, seed in each]
-    found = [_markdown([f"{_title(rows)}, above the best baseline", "seed", *TASKS], gaps)]
+    found = [markdown([f"{_title(rows)}, above the best baseline", "seed", *TASKS], gaps)]
     if trained := _trained(rows, each):
         head = ["trained", "seed", "CPU-s", "kept step", "MSM held out", "best baseline's", "learnt"]
-        found.append(_markdown(head, trained))
+        found.append(markdown(head, trained))
     if OURS in names:
         asked = goals(rows, OURS, OTHERS)
         said = [[goal.asks, "held" if goal.held else "**missed**", goal.said] for goal in asked]
-        found.append(_markdown([f"{_title(rows)}, goals of {OURS}", "", ""], said))
+        found.append(markdown([f"{_title(rows)}, goals of {OURS}", "", ""], said))
     return found
 
 
@@ -98,6 +98,7 @@ def _gap(rows: Rows, name: str, seed: int, task: str) -> str:
     return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def _markdown(head: Sequence[str], body: Sequence[Sequence[object]]) -> str:
+def markdown(head: Sequence[str], body: Sequence[Sequence[object]]) -> str:
+    """A table."""
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

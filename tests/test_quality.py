@@ -6,13 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from bench import quality_findings
 from bench.quality import BASELINES, CONTROL, READERS, RESULTS, main
 from bench.quality_encoders import READINGS, Setting, encoder_of, read_by
 from bench.quality_goals import goals
 from bench.quality_plot import draw, identity
 from bench.quality_table import table
 from bench.quality_titles import Catalogue
+from mediafm_core.model.encoder import MediaFM
+from mediafm_core.probes.ablation.findings import JUDGED, Contrast, Finding, Rule, Verdict
+from mediafm_core.probes.ablation.variants import families
+from mediafm_core.probes.metrics import Interval
 from mediafm_core.probes.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
@@ -149,3 +155,19 @@ def test_the_picture_on_the_page_is_drawn_from_these_rows(tmp_path: Path) -> Non
     assert identity(_read(RESULTS)) in (ROOT / "docs" / "images" / "quality.svg").read_text(encoding="utf-8")
     draw([_row(task=task) for task in TASKS], tmp_path / "other.svg")
     assert identity(_read(RESULTS)) not in (tmp_path / "other.svg").read_text(encoding="utf-8")
+
+
+def test_findings_are_judged_on_the_titles_that_are_scored_by_the_rows_that_they_need() -> None:
+    catalogue = Catalogue(3, 2, 1, 2)
+    material = quality_findings._material(catalogue)
+    assert set(material.titles) == {made.given.id for made in catalogue.scored}
+    encoder = MediaFM.new(Setting("mediafm", []).config(catalogue.world).model, torch.Generator().manual_seed(0))
+    kept = quality_findings._only(families(material, encoder, "a"), JUDGED)
+    assert {variant.name for family in kept for variant in family.variants} == JUDGED
+
+
+def test_findings_are_printed_with_their_contrasts() -> None:
+    contrast = Contrast("a - b", Interval(0.1, 0.05, 0.2), Verdict.HOLDS)
+    lines = quality_findings.table(7, [Finding("It helps.", Rule.ALL, Verdict.HOLDS, (contrast,))]).splitlines()
+    assert lines[0] == "| world 7 | verdict | value |"
+    assert lines[2:] == ["| **It helps.** | **holds** |  |", "| a - b | holds | +0.100 [+0.050, +0.200] |"]
