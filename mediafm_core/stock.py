@@ -9,6 +9,7 @@ from typing import NamedTuple
 from mediafm_core.catalogue.declared import (
     RETIRED,
     RETIRED_SUITE,
+    TRAINING,
     WITHDRAWN,
     AblationWish,
     CanarySet,
@@ -79,7 +80,10 @@ def read_declared(home: Home) -> State:
         encoders=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name not in retired),
         retired=tuple(EncoderSpec.from_json(body) for name, body in declared.items() if name in retired),
         labels={task: FrozenLabels.from_json(body) for task, body in ledger.declared("labels").items()},
-        training={(t.encoder, t.task): t for t in map(TrainingSet.from_json, ledger.declared("training").values())},
+        training={
+            (t.encoder, t.task): t
+            for t in (TrainingSet.from_json(body) for body in ledger.declared(TRAINING).values() if body)
+        },
         ablations={n: AblationWish.from_json(body) for n, body in ledger.declared("ablation").items() if body},
         canaries={suite: CanarySet.from_json(body) for suite, body in ledger.declared("canaries").items()},
         production=live.get("name"),

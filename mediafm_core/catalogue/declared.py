@@ -12,6 +12,9 @@ RETIRED = "retired"
 RETIRED_SUITE = "retired_suite"
 """The subject of declarations that no title is embedded by a suite any more; an empty body takes it back."""
 
+TRAINING = "training"
+"""The subject of declarations of what a head was fitted on; an empty body says that it has to be chosen anew."""
+
 WITHDRAWN = "withdrawn"
 """The subject of declarations that a title was taken down; an empty body takes it back."""
 

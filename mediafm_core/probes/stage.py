@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue.declared import TrainingSet
+from mediafm_core.catalogue.declared import TRAINING, TrainingSet
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, split_partition
 from mediafm_core.catalogue.title import Part
 from mediafm_core.delivered import read_label_table
@@ -83,7 +83,7 @@ def freeze_training(bench: Bench, step: Step) -> None:
     table = bench.state.labels[axes["task"]].table
     made_by = vectors_made_by()
     frozen = TrainingSet(encoder=axes["encoder"], task=axes["task"], table=table, members=members, made_by=made_by)
-    bench.home.declare("training", step.key.partition, asdict(frozen))
+    bench.home.declare(TRAINING, step.key.partition, asdict(frozen))
 
 
 def make_predictions(bench: Bench, step: Step) -> Draft:

@@ -14,7 +14,7 @@ from itertools import product
 
 import pyarrow.parquet as pq
 
-from mediafm_core.catalogue.declared import WITHDRAWN
+from mediafm_core.catalogue.declared import TRAINING, WITHDRAWN, TrainingSet
 from mediafm_core.catalogue.kinds import KINDS, ArtifactKey, join_partition, split_partition
 from mediafm_core.catalogue.title import Title
 from mediafm_core.errors import PlanError
@@ -113,6 +113,7 @@ def _seen(home: Home, withdrawn: Container[str]) -> frozenset[str]:
 
 def _free(home: Home, title: TitleId) -> Freed:
     home.ledger.forgive(key for key in home.ledger.failures() if _title_of(key) == title)
+    _thaw(home, title)
     folders = {
         kind: [folder_of(kind, partition) for partition in partitions]
         for kind, partitions in _places(home, [title]).items()
@@ -124,6 +125,13 @@ def _free(home: Home, title: TitleId) -> Freed:
     (home.reports / f"{title}.html").unlink(missing_ok=True)
     n_delivered = sum(1 for n_bytes in blobs.values() if n_bytes)
     return Freed({**freed.n_objects, "delivered files": n_delivered}, freed.n_bytes + sum(blobs.values()))
+
+
+def _thaw(home: Home, title: TitleId) -> None:
+    """Let no training set name vectors that go: where the title comes back, heads are fitted on its new ones."""
+    for name, body in home.ledger.declared(TRAINING).items():
+        if body and title in dict(TrainingSet.from_json(body).members):
+            home.declare(TRAINING, name, {})
 
 
 def _title_of(key: ArtifactKey) -> str | None:

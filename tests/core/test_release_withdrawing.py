@@ -164,6 +164,23 @@ def test_given_again_it_says_nothing_new_and_an_unknown_title_is_refused(home: H
         withdraw(home, "nobody")
 
 
+def test_heads_are_fitted_on_the_new_vectors_of_a_title_that_came_back_before_they_were_fitted_without_it(
+    home: Home,
+) -> None:
+    withdraw(home, GONE)
+    Candidates().run(home, SNAPSHOT)
+    assert set(free_withdrawn(home)) == {GONE}
+    home.declare("withdrawn", GONE, {})
+    deliver(home, ONE_SHOT)
+    Candidates().run(home)
+    assert planned(home) == ((), ())
+    state = read_state(home)
+    read = {(each.encoder, vector) for each in state.training.values() for _, vector in each.members}
+    made = {(key.partition.split("|")[0], key.fingerprint) for key in state.committed if "contextual" in key.kind}
+    assert read <= made
+    assert all(GONE in dict(each.members) for each in state.training.values())
+
+
 def test_a_title_that_comes_back_is_made_again_and_can_go_again(home: Home) -> None:
     withdraw(home, GONE)
     Candidates().run(home)
