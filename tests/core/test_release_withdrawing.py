@@ -17,6 +17,7 @@ from mediafm_core.snapshots import open_snapshot
 from mediafm_core.stock import read_state
 from mediafm_core.store.home import Home
 from mediafm_core.store.pointer import POINTER
+from tests import catalogue
 from tests.candidates import SNAPSHOT, Candidates, released_home
 from tests.catalogue import LONG, ONE_SHOT, SILENT, V2
 from tests.fakes import deliver, pairs, planned
@@ -171,7 +172,7 @@ def test_heads_are_fitted_on_the_new_vectors_of_a_title_that_came_back_before_th
     Candidates().run(home, SNAPSHOT)
     assert set(free_withdrawn(home)) == {GONE}
     home.declare("withdrawn", GONE, {})
-    deliver(home, ONE_SHOT)
+    deliver(home, catalogue.with_captions(ONE_SHOT, "other"))
     Candidates().run(home)
     assert planned(home) == ((), ())
     state = read_state(home)
